@@ -148,6 +148,19 @@ fn an_animation_leads_from_one_sentence_to_the_other() {
     four_parts(&error, "000036.png");
     assert_eq!(frames(&files[0]).len(), 37, "nothing was written");
     painted(dir, "interpolate", &[&asked[..], &["--each", "--out", "a"]].concat());
+    // Pictures of one's own stay, and a file is no folder of frames.
+    fs::create_dir_all(dir.join("own/frames")).unwrap();
+    fs::create_dir(dir.join("file")).unwrap();
+    for (out, own) in [("own", "frames/000007.png"), ("file", "frames")] {
+        let own_file = dir.join(out).join(own);
+        fs::write(&own_file, "mine").unwrap();
+        let more = [&["interpolate", "-m", "run"], &asked[..], &["--each", "--out", out]].concat();
+        let (code, error) = failed(dir, &more);
+        assert_eq!(code, 2, "{error}");
+        four_parts(&error, own);
+        assert_eq!(fs::read(own_file).unwrap(), b"mine");
+        assert!(!dir.join(out).join("interpolation.png").exists(), "painted before it was refused");
+    }
     // One thread gives the same bytes; without `--each` there are no single frames.
     let again =
         painted(dir, "interpolate", &[&asked[..], &["--out", "c", "--threads", "1"]].concat());
@@ -381,6 +394,11 @@ fn a_picture_of_embeddings_is_painted_from_them_again() {
         four_parts(&error, "a row of embeddings");
         assert!(lines.contains("not judged"), "{lines}");
     }
+    // Whether all rows fit on a sheet is known before the first is painted.
+    let many = ["generate", "-m", "run", "--embeddings", "red.safetensors", "--seeds", "0-2048"];
+    let (code, error) = failed(dir, &[&many[..], &["--grid", "--out", "many"]].concat());
+    assert!(code == 2 && error.contains("too large"), "{code} {error}");
+    assert!(!dir.join("many").exists(), "painted before it was refused");
     // If the caption is the sentence of the row, that is enough.
     assert_eq!(judged(dir, &["-m", "run", file]).0, 0);
     let (code, _, error) = judged(dir, &["-m", "run", "row.png"]);
@@ -398,4 +416,12 @@ fn a_mark_before_the_captions_is_not_painted() {
     let read = painted(dir, "generate", &["--captions", "captions.txt", "--out", "read"]);
     assert_eq!(names(&said), names(&read));
     assert!(fs::read(&said[0]).unwrap() == fs::read(&read[0]).unwrap());
+    // Blank lines between captions are told, those after the last one are not.
+    for (text, told) in [("a\n\u{a0}\n\nb\n", true), ("a\nb\n\n", false)] {
+        fs::write(dir.join("captions.txt"), text).unwrap();
+        let read = ["generate", "-m", "run", "--captions", "captions.txt", "--out", "blank"];
+        let said = stackgan(dir, &read).output().unwrap();
+        let error = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(error.contains("2 blank lines of captions.txt"), told, "{error}");
+    }
 }

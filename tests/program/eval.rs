@@ -237,6 +237,8 @@ fn the_nearest_training_pictures_are_shown_and_listed() {
     let document: Value = serde_json::from_str(&text).unwrap();
     let near = document["near"].as_array().unwrap();
     assert_eq!(near.len(), 3);
+    let sheet = std::fs::read(BENCH.dir().join("near/nearest.png")).unwrap();
+    assert!(sheet.windows(8).any(|part| part == b"Software"), "the sheet says who made it");
     for one in near {
         for space in ["features", "pixels"] {
             let found = one[space].as_array().unwrap();
@@ -265,6 +267,14 @@ fn what_cannot_measure_is_refused_by_its_exit_code() {
     assert!(code == 3 && text.contains("efficientnet-lite0-57934424.pth"), "{text}");
     let nothing = stackgan(BENCH.dir(), &["eval", "--data", &birds]).output().unwrap();
     assert_eq!(nothing.status.code(), Some(2));
+    // What nothing is painted with is refused; what the model is to paint from is taken.
+    for option in [["--num", "20"], ["--z-scale", "1"], ["--embeddings", "none"]] {
+        let folder = ["eval", "--pictures", ".", "--data", &birds];
+        let (code, text) = failed(BENCH.dir(), &[&folder[..], &option].concat());
+        assert!(code == 2 && text.contains("--pictures"), "{option:?}: {code} {text}");
+    }
+    let (code, text) = eval(&["--metrics", "variety", "--embeddings", "none.safetensors"]);
+    assert!(code == 4 && text.contains("none.safetensors"), "{code} {text}");
 }
 
 /// A run measures its own model at checkpoints and keeps the best. Both continue when it is
@@ -333,7 +343,13 @@ fn results_are_tried_before_the_work() {
     let birds = WORLD.birds().display().to_string();
     let eval = BENCH.args(&["--metrics", "kid", "--num", "20", "--out", "."]);
     let train = ["text", "train", "--data", &birds, "--steps", "20", "--out", "."];
-    for args in [&refs(&eval)[..], &train] {
+    let nearest = ["nearest", "-m", "run", "--data", &birds, "--features", "none"];
+    let nearest = |out| [&nearest[..], &["--out", out]].concat();
+    std::fs::create_dir(dir.join("own")).unwrap();
+    std::fs::write(dir.join("own/nearest.png"), "mine").unwrap();
+    let (code, text) = failed(dir, &nearest("own"));
+    assert!(code == 2 && text.contains("in the way"), "{code} {text}");
+    for args in [&refs(&eval)[..], &train, &nearest("random.safetensors")[..]] {
         let (code, text) = failed(dir, args);
         assert!(code == 6 && text.contains("cannot write"), "{text}");
         assert!(!text.contains("pictures"), "worked: {text}");

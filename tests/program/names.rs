@@ -126,17 +126,27 @@ fn a_model_comes_from_a_pipe_and_not_from_a_device() {
     let (code, error) = failed(dir, &["model", "info", "/dev/zero"]);
     assert_eq!(code, 3, "{error}");
     four_parts(&error, "/dev/zero");
-    let file = fs::File::open(dir.join("run/model.safetensors")).unwrap();
-    let mut cat = std::process::Command::new("cat");
-    let mut cat = cat.stdin(file).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let mut info = std::process::Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
-    let info = info.args(["model", "info", "/dev/stdin"]).stdin(cat.stdout.take().unwrap());
-    let output = info.output().unwrap();
-    assert!(cat.wait().unwrap().success());
+    let piped = |args: &[&str]| {
+        let file = fs::File::open(dir.join("run/model.safetensors")).unwrap();
+        let mut cat = std::process::Command::new("cat");
+        let mut cat = cat.stdin(file).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
+        let program = program.current_dir(dir).args(args).stdin(cat.stdout.take().unwrap());
+        let output = program.output().unwrap();
+        assert!(cat.wait().unwrap().success());
+        output
+    };
+    let output = piped(&["model", "info", "/dev/stdin"]);
     let named = done(dir, &["model", "info", "run"]);
     let told = String::from_utf8(output.stdout).unwrap();
     let behind = |told: &str| told.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert!(behind(&told) == behind(&named) && !behind(&told).is_empty(), "{told}");
+    // A folder for the hub takes the file's own bytes, which a pipe gives only once.
+    let output = piped(&["model", "export", "/dev/stdin", "--hub", "card"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    four_parts(&error, "/dev/stdin");
+    assert!(!dir.join("card").exists());
 }
 
 /// A pipe without a writer would be waited for.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{WORLD, done, failed, train, training};
+use crate::common::{WORLD, done, failed, stackgan, train, training};
 
 fn holds(file: &Path, text: &str) -> bool {
     std::fs::read(file).unwrap().windows(text.len()).any(|window| window == text.as_bytes())
@@ -78,12 +78,20 @@ fn a_trained_model_takes_its_encoder_and_sentences_along() {
     std::fs::write(path("words.txt"), "a red bird\na blue bird\n").unwrap();
     written(&["--onnx", "classes.onnx", "--fold-captions", "words.txt"]);
     assert!(holds(&path("classes.onnx"), "text.classes"));
-    for (text, why) in [("\n", "no captions"), ("a red bird\n\na blue bird\n", "line 2 is blank")] {
+    for (text, why) in [
+        ("\n", "no captions"),
+        ("a red bird\n\na blue bird\n", "line 2 is blank"),
+        ("\u{feff}\r\na red bird\n", "line 1 is blank"),
+        ("a red bird\n\u{a0}\u{3000}\n \na blue bird\n", "line 2 is blank"),
+    ] {
         std::fs::write(path("words.txt"), text).unwrap();
-        let args = export(&[run, "--onnx", "no", "--fold-captions", "words.txt"]);
-        let (code, error) = failed(dir.path(), &args);
-        assert_eq!(code, 3, "{error}");
-        assert!(error.contains(why), "{error}");
+        for file in ["words.txt", "-"] {
+            let args = export(&[run, "--onnx", "no", "--fold-captions", file]);
+            let said = stackgan(dir.path(), &args).write_stdin(text).output().unwrap();
+            let error = String::from_utf8(said.stderr).unwrap();
+            assert_eq!(said.status.code(), Some(3), "{file}: {error}");
+            assert!(error.contains(why), "{file}: {error}");
+        }
     }
     assert!(!path("no").exists());
 }

@@ -1,23 +1,36 @@
 //! Captions from the command line, or from a file with one per line.
 
+use std::cell::Cell;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use stackgan_data::captions::MAX_CAPTION;
+use stackgan_data::counted;
 
 use crate::exit::Problem;
+
+/// What is done about blank lines before a caption. Those after the last caption are always
+/// skipped.
+pub(crate) enum Blank<'a> {
+    /// They are skipped and counted here.
+    Counted(&'a Cell<usize>),
+    /// They are refused: the number of a caption is that of its line.
+    Refused,
+}
 
 /// Returns captions in small chunks, so that memory is bounded; from stdin one at a time, as they
 /// arrive.
 ///
 /// # Errors
 /// Code 2 unless either sentences or a file were given, or when a sentence is empty; 4 when the
-/// file does not exist. The captions of a file without any end in an error with code 3.
+/// file does not exist. The captions of a file without any end in an error with code 3, and so do
+/// those after a blank line that is refused.
 pub(crate) fn of<'a>(
     prompts: &'a [String],
     file: Option<&'a Path>,
     chunk: usize,
+    blank: Blank<'a>,
 ) -> Result<Box<dyn Iterator<Item = Result<Vec<String>>> + 'a>> {
     if prompts.is_empty() == file.is_none() {
         let found = if prompts.is_empty() { "neither" } else { "both" };
@@ -34,13 +47,7 @@ pub(crate) fn of<'a>(
         return Ok(Box::new(std::iter::once(Ok(prompts.to_vec()))));
     };
     if file.as_os_str() == "-" {
-        return Ok(Box::new(Lines {
-            from: Box::new(std::io::stdin().lock()),
-            file: file.to_path_buf(),
-            most: 1,
-            met: 0,
-            begun: false,
-        }));
+        return Ok(Box::new(Lines::new(Box::new(std::io::stdin().lock()), file, 1, blank)));
     }
     let opened = std::fs::File::open(file).and_then(|open| match open.metadata()?.is_dir() {
         true => Err(std::io::ErrorKind::IsADirectory.into()),
@@ -55,30 +62,33 @@ pub(crate) fn of<'a>(
             format!("check the path ({e})"),
         )
     })?;
-    Ok(Box::new(Lines {
-        from: Box::new(std::io::BufReader::new(open)),
-        file: file.to_path_buf(),
-        most: chunk,
-        met: 0,
-        begun: false,
-    }))
+    Ok(Box::new(Lines::new(Box::new(std::io::BufReader::new(open)), file, chunk, blank)))
 }
 
-/// The lines of a caption file; empty ones are skipped.
-struct Lines {
+/// One line about the blank lines of a file that were skipped, if any.
+pub(crate) fn skipped(file: Option<&Path>, blank: &Cell<usize>) -> Option<String> {
+    let blank = Some(blank.get()).filter(|blank| *blank > 0)?;
+    Some(format!("{} of {} skipped", counted(blank, "blank line"), file?.display()))
+}
+
+/// The captions of a file, one on each line that is not blank.
+struct Lines<'a> {
     from: Box<dyn BufRead>,
     file: PathBuf,
     most: usize,
     /// Number of captions so far; also 1 after the error about a file without any.
     met: usize,
-    /// Whether the first line was read. Some editors begin a file with a byte order mark.
-    begun: bool,
+    /// Number of lines so far. Some editors begin the first one with a byte order mark.
+    read: usize,
+    /// Number of blank lines since the last caption.
+    waiting: usize,
+    blank: Blank<'a>,
 }
 
 /// The byte order mark, U+FEFF.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
-impl Iterator for Lines {
+impl Iterator for Lines<'_> {
     type Item = Result<Vec<String>>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -86,8 +96,11 @@ impl Iterator for Lines {
         while captions.len() < self.most {
             match self.line() {
                 Ok(None) => break,
-                Ok(Some(line)) if line.trim().is_empty() => {}
-                Ok(Some(line)) => captions.push(line.trim().to_owned()),
+                Ok(Some(line)) if line.trim().is_empty() => self.waiting += 1,
+                Ok(Some(line)) => match self.pass_blank() {
+                    Ok(()) => captions.push(line.trim().to_owned()),
+                    Err(error) => return Some(Err(error)),
+                },
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -104,7 +117,29 @@ impl Iterator for Lines {
     }
 }
 
-impl Lines {
+impl<'a> Lines<'a> {
+    fn new(from: Box<dyn BufRead>, file: &Path, most: usize, blank: Blank<'a>) -> Self {
+        Self { from, file: file.to_path_buf(), most, met: 0, read: 0, waiting: 0, blank }
+    }
+
+    /// Counts or refuses the blank lines before the caption that was just read.
+    fn pass_blank(&mut self) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        match self.blank {
+            Blank::Refused if waiting > 0 => {
+                let found = format!("line {} is blank", self.read - waiting);
+                let parts = ("a caption on each line, because lines are counted", found);
+                let remedy = "take the blank lines out, or write a caption on each";
+                Err(Problem::data("a line has no caption", &self.file, parts, remedy).into())
+            }
+            Blank::Refused => Ok(()),
+            Blank::Counted(blank) => {
+                blank.set(blank.get() + waiting);
+                Ok(())
+            }
+        }
+    }
+
     fn line(&mut self) -> Result<Option<String>> {
         use std::io::Read as _;
         let mut bytes = Vec::new();
@@ -116,10 +151,10 @@ impl Lines {
         };
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let mut line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !self.begun {
+        if self.read == 0 {
             line = line.strip_prefix(MARK).unwrap_or(line);
-            self.begun = true;
         }
+        self.read += usize::from(!bytes.is_empty());
         match bytes.len() {
             0 => Ok(None),
             _ if line.len() > MAX_CAPTION => {
@@ -144,7 +179,9 @@ mod tests {
     fn captions_come_in_batches_without_blank_lines() {
         let read = |text: &str, most| {
             let from = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
-            Lines { from, file: "f".into(), most, met: 0, begun: false }.collect::<Result<Vec<_>>>()
+            let blank = Cell::new(0);
+            let lines = Lines::new(from, Path::new("f"), most, Blank::Counted(&blank));
+            lines.collect::<Result<Vec<_>>>()
         };
         assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
         assert_eq!(read("\u{feff}a\n\u{feff}b", 2).unwrap(), [vec!["a", "\u{feff}b"]]);
@@ -158,16 +195,38 @@ mod tests {
     }
 
     #[test]
+    fn blank_lines_between_captions_are_counted_or_refused() {
+        for (text, blank, first) in [
+            ("a\nb", 0, None),
+            ("a\nb\n\n\u{a0}\n", 0, None),
+            ("a\n\nb\n \nc", 2, Some("line 2 is")),
+            ("\u{feff}\r\n\u{3000}\na\n\n", 2, Some("line 1 is")),
+            ("a\nb\nc\n\u{a0}\n\nd", 2, Some("line 4 is")),
+        ] {
+            let read = |blank| {
+                let from = Box::new(std::io::Cursor::new(text));
+                Lines::new(from, Path::new("f"), 2, blank).collect::<Result<Vec<_>>>()
+            };
+            let counter = Cell::new(0);
+            read(Blank::Counted(&counter)).unwrap();
+            assert_eq!(counter.get(), blank, "{text:?}");
+            let refused = read(Blank::Refused).err().map(|error| error.to_string());
+            let told = refused.as_deref().zip(first).is_some_and(|(why, at)| why.contains(at));
+            assert!(told || (refused.is_none() && first.is_none()), "{text:?}: {refused:?}");
+        }
+    }
+
+    #[test]
     fn nothing_to_paint_is_an_error() {
         for text in ["", "\n \r\n"] {
             let from = Box::new(std::io::Cursor::new(text));
-            let mut lines = Lines { from, file: "f".into(), most: 2, met: 0, begun: false };
+            let mut lines = Lines::new(from, Path::new("f"), 2, Blank::Refused);
             let error = lines.next().unwrap().unwrap_err().to_string();
             assert!(error.contains("there are no captions"), "{error}");
             assert!(lines.next().is_none());
         }
         for prompts in [&["a bird".to_owned(), " ".to_owned()][..], &[String::new()]] {
-            assert!(of(prompts, None, 2).is_err());
+            assert!(of(prompts, None, 2, Blank::Refused).is_err());
         }
     }
 }

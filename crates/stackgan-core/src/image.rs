@@ -92,10 +92,10 @@ impl Picture {
             (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| (y, x, c))))
         {
             let at = |dy, dx| 3 * ((y * factor + dy) * self.width + x * factor + dx) + c;
-            let sum: u32 = (0..factor * factor)
-                .map(|i| self.rgb.get(at(i / factor, i % factor)).map_or(0, |&v| u32::from(v)))
+            let count = (factor * factor) as u64;
+            let sum: u64 = (0..factor * factor)
+                .map(|i| self.rgb.get(at(i / factor, i % factor)).map_or(0, |&v| u64::from(v)))
                 .sum();
-            let count = (factor * factor) as u32;
             rgb.push(((sum + count / 2) / count) as u8);
         }
         Self { width, height, rgb }
@@ -220,6 +220,8 @@ mod tests {
         let large = picture.enlarged(4);
         assert_eq!((large.width, large.height, large.rgb[3 * (7 * 12 + 11)]), (12, 8, 150));
         assert_eq!(large.reduced(4), picture);
+        let white = |side| Picture::filled(side, side, [255; 3]);
+        assert!(white(4200).reduced(4200) == white(1), "sums beyond 32 bits");
     }
 
     #[test]

@@ -12,12 +12,11 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use stackgan_core::digest::sha256;
 use stackgan_core::image::Picture;
-use stackgan_core::noise::Noise;
+use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::crop::{MAX_FILE, decode};
 use stackgan_data::formats::read_bounded;
 use stackgan_data::formats::torch_pickle::{self, NamedTensor};
-use stackgan_eval::bootstrap::REPLICATES;
-use stackgan_eval::comparison::{Comparison, Measurer};
+use stackgan_eval::comparison::{BOOTSTRAP, Comparison, Measurer};
 use stackgan_eval::features::{Extractor, Network};
 use stackgan_eval::gathering::{Gathered, Gathering};
 use stackgan_eval::report::{scarce, table, warnings};
@@ -34,7 +33,7 @@ fn main() -> Result<()> {
 
     let noise = Noise::new(0); // draws the subsets, and the samples of the intervals
     let comparison = Comparison { measurer: &measurer, generated: &generated, noise };
-    let distance = comparison.frechet((&real.moments, Some(&real.rows)), REPLICATES)?;
+    let distance = comparison.frechet((&real.moments, Some(&real.rows)), BOOTSTRAP)?;
     let mut measures = vec![distance, comparison.kernel(&real.rows)?];
     measures.extend(comparison.precision_recall(&real.rows)?);
     measures.extend(comparison.score());
@@ -66,7 +65,9 @@ fn network(file: &Path) -> Result<Measurer> {
 fn features(folder: &Path, measurer: &Measurer) -> Result<Gathered> {
     let entries = folder.read_dir()?.map(|entry| Ok(entry?.path()));
     let mut files = entries.collect::<Result<Vec<_>>>()?;
-    files.sort();
+    files.sort(); // whatever the order of the folder
+    // Names often sort by class, and the splits of a score, or the first rows, are to hold all.
+    Noise::new(0).branch("files").draws(Stream::Evaluation, 0, 0).shuffle(&mut files);
     let mut gathering = Gathering::scored(measurer.extractor.network(), files.len());
     for batch in files.chunks(16) {
         let pictures = batch.iter().map(|file| picture(file)).collect::<Result<Vec<_>>>()?;

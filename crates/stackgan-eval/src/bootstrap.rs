@@ -14,6 +14,9 @@ pub const REPLICATES: usize = 1000;
 /// The 0.975 quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
+/// Largest number of statistics that are computed at a time.
+const AT_ONCE: usize = 4;
+
 /// The steps of [`Stream::Bootstrap`] for means and for other statistics.
 const MEANS: u64 = 0;
 const OTHERS: u64 = 1;
@@ -86,7 +89,8 @@ pub fn of_share(right: usize, n: usize) -> Option<Interval> {
 /// distance (repeated rows make a covariance narrower). `statistic` receives the indices of both
 /// sides, each drawn from `0..sizes`.
 ///
-/// Returns `None` for fewer than five replicates or rows, and if `s` is not finite.
+/// At most four statistics are computed at a time, on any number of threads, because each may need
+/// much memory. Returns `None` for fewer than five replicates or rows, and if `s` is not finite.
 ///
 /// # Errors
 /// Errors of `statistic`.
@@ -107,7 +111,11 @@ pub fn of_statistic(
         };
         statistic(&indices(sizes.0, 0), &indices(sizes.1, 1))
     };
-    let drawn: Vec<f64> = (0..replicates).into_par_iter().map(draw).collect::<Result<_>>()?;
+    let mut drawn = Vec::with_capacity(replicates);
+    for from in (0..replicates).step_by(AT_ONCE) {
+        let some = from..replicates.min(from + AT_ONCE);
+        drawn.extend(some.into_par_iter().map(draw).collect::<Result<Vec<_>>>()?);
+    }
     let n = drawn.len() as f64;
     let mean = drawn.iter().sum::<f64>() / n;
     let s = (drawn.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0)).sqrt();
@@ -193,5 +201,24 @@ mod tests {
         assert!((low + high - 10.0).abs() < 1e-9);
         assert!(of_statistic(0.0, (400, 3), 200, noise, |_, _| Ok(0.0)).unwrap().is_none());
         assert!(of_statistic(0.0, (9, 9), 20, noise, |_, _| Ok(f64::INFINITY)).unwrap().is_none());
+    }
+
+    /// Each resample of a Fréchet distance needs memory of its own.
+    #[test]
+    fn few_statistics_are_computed_at_a_time_on_many_threads() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let statistic = |a: &[u32], b: &[u32]| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok(f64::from(a[0]) - f64::from(b[0]))
+        };
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| of_statistic(0.0, (9, 9), 18, Noise::new(3), statistic).unwrap())
+        };
+        assert_eq!(on(12), on(1));
+        assert!((2..=4).contains(&most.into_inner()));
     }
 }

@@ -26,7 +26,8 @@ pub struct Gathering {
 pub struct Gathered {
     /// Mean and covariance over all pictures.
     pub moments: Moments,
-    /// The features of the first [`KEPT`] pictures.
+    /// The features of the first [`KEPT`] pictures: a fair sample of more only if these come in random
+    /// order.
     pub rows: Rows,
     /// The inception score, if there is one.
     pub score: Option<InceptionScore>,
@@ -42,7 +43,8 @@ impl Gathering {
     }
 
     /// For `total` pictures, whose class probabilities are scored in [`SPLITS`] splits, in their
-    /// order. Fewer pictures than splits have no score.
+    /// order. It should be random: sorted by class, a split holds few classes and scores low. Fewer
+    /// pictures than splits have no score.
     #[must_use]
     pub fn scored(network: Network, total: usize) -> Self {
         Self { scored: if total < SPLITS { 0 } else { total }, ..Self::new(network) }

@@ -116,9 +116,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Returns an empty accumulator for rows of `width` features.
+    /// Returns an empty accumulator for rows of `width` features. As in [`Rows::new`], a width of 0
+    /// counts as 1.
     #[must_use]
     pub fn new(width: usize) -> Self {
+        let width = width.max(1);
         let starts = (0..width).step_by(PANEL);
         let panels = starts.map(|start| DMatrix::zeros(width - start, PANEL.min(width - start)));
         Self {
@@ -269,5 +271,10 @@ mod tests {
         assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.0, 0.0, -1.0]).is_err());
         assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.5, 0.5, 1.0]).is_ok());
         assert!(Running::new(2).push(&[0.0; 3]).is_err());
+        // As of rows, a width of 0 counts as 1.
+        let mut narrow = Running::new(0);
+        [[1.0], [2.0], [3.0]].iter().for_each(|row| narrow.push(row).unwrap());
+        let moments = narrow.finish().unwrap();
+        assert_eq!((moments.mean(), moments.covariance()), (&[2.0][..], vec![1.0]));
     }
 }

@@ -42,7 +42,7 @@ pub fn adam_update(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> R
 }
 
 /// Returns an error unless the step number, the shapes and the variables of an update are valid.
-fn check(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> Result<()> {
+pub(crate) fn check(p: &Var, grad: &Tensor, m: &Var, v: &Var, cfg: AdamStep) -> Result<()> {
     if cfg.step == 0 {
         bail!("adam_update: steps count from 1, found 0");
     }

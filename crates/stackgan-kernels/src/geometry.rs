@@ -42,12 +42,16 @@ impl Padding {
     /// Returns the padding of `TensorFlow`'s `SAME`.
     ///
     /// Along each axis it yields `size / stride` windows (rounded up) of `kernel` pixels. If the
-    /// total is odd, the extra row or column goes at the bottom or right. Source:
-    /// `tensorflow.org/api_docs/python/tf/nn`, "notes on padding".
+    /// total is odd, the extra row or column goes at the bottom or right. A stride of 0, which no
+    /// convolution takes, counts as 1. Source: `tensorflow.org/api_docs/python/tf/nn`, "notes on
+    /// padding".
     #[must_use]
     pub fn same((height, width): (usize, usize), kernel: usize, stride: usize) -> Self {
+        let stride = stride.max(1);
         let total = |size: usize| {
-            (size.div_ceil(stride).saturating_sub(1) * stride + kernel).saturating_sub(size)
+            // The last window begins within the image.
+            let last = size.div_ceil(stride).saturating_sub(1) * stride;
+            kernel.saturating_sub(size - last)
         };
         let (rows, columns) = (total(height), total(width));
         let (top, left) = (rows / 2, columns / 2);

@@ -16,10 +16,10 @@ const CHUNK: usize = 64;
 /// gradients, as in sampling, has a form of its own, which reads each weight once and packs none.
 ///
 /// # Errors
-/// Wrong ranks or sizes; the message contains the shapes.
+/// Wrong ranks or sizes, and inputs of width 0; the message contains the shapes.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let fits = match (x.dims(), weight.dims()) {
-        ([_, a], [out, b]) => a == b && bias.is_none_or(|bias| bias.dims() == [*out]),
+        ([_, a], [out, b]) => *a > 0 && a == b && bias.is_none_or(|bias| bias.dims() == [*out]),
         _ => false,
     };
     if !fits {
@@ -122,6 +122,11 @@ mod tests {
             wide(6, 8).unwrap(),
             Tensor::ones(6, DType::F32, &device).unwrap(),
         );
+        assert!(linear(&wide(5, 0).unwrap(), &wide(6, 0).unwrap(), None).is_err());
+        for (rows, outs) in [(0, 6), (5, 0)] {
+            let y = linear(&wide(rows, 8).unwrap(), &wide(outs, 8).unwrap(), None).unwrap();
+            assert_eq!(y.dims(), [rows, outs]);
+        }
         let trained = Var::from_tensor(&weight).unwrap();
         let loss = linear(&x, &trained, Some(&bias)).unwrap().sum_all().unwrap();
         assert!(loss.backward().unwrap().get(&trained).is_some());

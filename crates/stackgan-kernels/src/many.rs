@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
-use crate::adam::{AdamStep, AdamUpdate, Constants, adam_update};
+use crate::adam::{AdamStep, AdamUpdate, Constants, adam_update, check};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::fast;
@@ -58,13 +58,15 @@ fn factors(step: AdamStep, device: &Device) -> Result<Tensor> {
 /// Applies [`adam_update`] to every parameter.
 ///
 /// # Errors
-/// Errors of [`adam_update`]. The parameters before the one that failed have then been updated.
+/// Errors of [`adam_update`]. Wrong arguments are found before any parameter is updated.
 pub fn adam_update_all(updates: &[AdamUpdate<'_>], factors: &AdamFactors) -> Result<()> {
+    for AdamUpdate { p, grad, m, v } in updates {
+        check(p, grad, m, v, factors.step)?;
+    }
     #[cfg(feature = "cuda")]
     if let Some(there) = &factors.there
         && !updates.is_empty()
         && cuda::applies(updates.iter().flat_map(|u| [u.p.as_tensor(), u.m, u.v]))
-        && updates.iter().all(|u| u.grad.shape() == u.p.shape())
     {
         return cuda::adam_update_all(updates, there);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
+use stackgan_eval::comparison::BOOTSTRAP;
 
 /// Measure how well a model paints; each number is given with the conditions of its measurement.
 #[derive(Args, Clone, Debug)]
@@ -18,7 +19,8 @@ pub(crate) struct Eval {
     #[arg(short, long, value_name = "MODEL", required_unless_present = "pictures")]
     pub model: Option<PathBuf>,
     /// Measure the pictures in a folder (PNG, JPEG, WebP) instead of painting
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "judge", "stage"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all =
+        ["model", "judge", "stage", "num", "z_scale", "embeddings"])]
     pub pictures: Option<PathBuf>,
     /// The real pictures, and the captions to paint: a prepared file or a dataset folder
     #[arg(long, value_name = "PATH")]
@@ -45,8 +47,8 @@ pub(crate) struct Eval {
     /// Number of captions among which a picture must find its own, for R-precision; default: 100
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub candidates: Option<u16>,
-    /// Embeddings of the captions, for a model without a text encoder; default: those beside the
-    /// prepared data
+    /// Embeddings of the captions to paint from; default: the model's own text encoder, or without
+    /// one the embeddings beside the prepared data
     #[arg(long, value_name = "FILE")]
     pub embeddings: Option<PathBuf>,
     /// 1 measures the 64x64 pictures of Stage-I
@@ -59,7 +61,7 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "S", value_parser = scale)]
     pub z_scale: Option<f64>,
     /// Number of bootstrap samples for the interval of a Fréchet distance; 0 omits it
-    #[arg(long, default_value_t = 20, value_name = "N",
+    #[arg(long, default_value_t = BOOTSTRAP as u16, value_name = "N",
           value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub bootstrap: u16,
     /// Statistics of the real pictures in pytorch-fid's format (`mu` and `sigma` in an .npz),
@@ -143,8 +145,8 @@ pub(crate) struct Nearest {
     /// a file with its weights
     #[arg(long, value_name = "NAME")]
     pub features: Option<String>,
-    /// Embeddings of the captions, for a model without a text encoder; default: those beside the
-    /// prepared data
+    /// Embeddings of the captions to paint from; default: the model's own text encoder, or without
+    /// one the embeddings beside the prepared data
     #[arg(long, value_name = "FILE")]
     pub embeddings: Option<PathBuf>,
     /// 1 compares the 64x64 pictures of Stage-I

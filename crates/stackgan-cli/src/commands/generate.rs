@@ -1,5 +1,6 @@
 //! `stackgan generate`: pictures from sentences.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use stackgan_core::image::grid;
 use stackgan_data::counted;
 
 use crate::args::Generate;
-use crate::captions;
+use crate::captions::{self, Blank};
 use crate::context::Context;
 use crate::encoders::Unread;
 use crate::exit::Problem;
@@ -35,6 +36,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         check_free(&asked.out.join(GRID))?;
     }
     let (painter, given, rows);
+    let blank = Cell::new(0);
     let mut unread = Unread::nothing();
     let batches: Box<dyn Iterator<Item = Result<Read>>> =
         if args.embeddings.is_some() || args.data.is_some() {
@@ -42,9 +44,13 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
             let at = EmbeddingsAt { file: args.embeddings.as_deref(), data: args.data.as_deref() };
             given = Given::open(&painter.named.model, at, context.manner)?;
             rows = asked_rows.unwrap_or_else(|| (0..FIRST.min(given.len() as u64)).collect());
+            if args.grid {
+                fits(rows.len().saturating_mul(seeds.len()))?;
+            }
             Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &painter.named.model)))
         } else {
-            let sentences = captions::of(&args.prompt, args.captions.as_deref(), chunk)?;
+            let file = args.captions.as_deref();
+            let sentences = captions::of(&args.prompt, file, chunk, Blank::Counted(&blank))?;
             painter = Painter::of_sentences(asked, context)?;
             unread = Unread::of(&painter.named.model);
             Box::new(sentences.map(|captions| painter.read(captions?)))
@@ -79,13 +85,18 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
         }
     }
     unread.finish(&phase);
+    if let Some(skipped) = captions::skipped(args.captions.as_deref(), &blank) {
+        phase.say(&skipped);
+    }
     phase.finish(&format!("{} in {}", counted(done, "picture"), asked.out.display()));
     Ok(())
 }
 
 /// Number of captions in a file.
 fn count(file: &Path, chunk: usize) -> Result<usize> {
-    captions::of(&[], Some(file), chunk)?.try_fold(0, |n, captions| Ok(n + captions?.len()))
+    let blank = Cell::new(0); // counted again when they are painted
+    let mut captions = captions::of(&[], Some(file), chunk, Blank::Counted(&blank))?;
+    captions.try_fold(0, |n, captions| Ok(n + captions?.len()))
 }
 
 /// Checks that a sheet has room for so many pictures.

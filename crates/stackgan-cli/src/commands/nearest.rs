@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Value, json};
 use stackgan_core::image::{Picture, grid};
+use stackgan_core::provenance::SOFTWARE;
 use stackgan_data::counted;
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::nearest::{Near, Nearest};
@@ -19,7 +20,8 @@ use crate::measuring::judge::{self, BATCH};
 use crate::measuring::{
     Asked, DatasetPainter, PainterOptions, Questions, part_indices, real_features, real_picture,
 };
-use crate::output::{Answer, Form, path_text, write_file};
+use crate::output::{Answer, Form, check_writable, path_text, write_file};
+use crate::painting::{NEAREST, check_free};
 use crate::progress::{Manner, Phase};
 
 /// Side at which pixels are compared.
@@ -29,6 +31,10 @@ const SHOWN: usize = 128;
 
 /// Paints, searches, and writes the sheet and the document.
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
+    let [sheet_file, list_file] = [NEAREST, "nearest.json"].map(|name| args.out.join(name));
+    check_writable(&sheet_file)?;
+    check_writable(&list_file)?;
+    check_free(&sheet_file)?;
     let measurer = judge::find(args.features.as_deref())?;
     let options = PainterOptions {
         embeddings: args.embeddings.as_deref(),
@@ -61,7 +67,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
 
     let found = Found { args, painter: &painter, trained: &trained, pictures: &pictures };
     let sheet = found.sheet(&by_features, &by_pixels)?;
-    write_file(&args.out.join("nearest.png"), &sheet.encode_png()?)?;
+    write_file(&sheet_file, &sheet.encode_png_with(&[SOFTWARE])?)?;
     let document = json!({
         "format": "stackgan-nearest/1",
         "version": env!("CARGO_PKG_VERSION"),
@@ -73,13 +79,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         "pixels": format!("{SIDE}x{SIDE}, root mean square of levels 0 to 255"),
         "near": found.list((&asked, &seeds), &by_features, &by_pixels),
     });
-    let [sheet, list] = ["nearest.png", "nearest.json"].map(|name| args.out.join(name));
     let text = serde_json::to_string_pretty(&document)? + "\n";
-    write_file(&list, text.as_bytes())?;
+    write_file(&list_file, text.as_bytes())?;
     context.manner.say(format!(
         "columns of the sheet: painted; the {k} closest in features; the {k} closest in pixels"
     ));
-    let written = [&sheet, &list].map(|file| path_text(file));
+    let written = [&sheet_file, &list_file].map(|file| path_text(file));
     Form::from(args.json).show(&Listed { document, written })
 }
 

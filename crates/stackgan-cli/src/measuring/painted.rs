@@ -61,9 +61,9 @@ impl DatasetPainter {
         let size = picture_size(stage);
         let recipe = loaded.stage_info(stage)?.net.recipe;
         let data = datasets::open(data, (size, datasets::resizing(recipe)), context.manner)?;
-        let embeddings = match loaded.encoder() {
-            Some(_) => None,
-            None => Some(painting::embeddings(&loaded, options.embeddings, Some(&data))?),
+        let embeddings = match (options.embeddings, loaded.encoder()) {
+            (None, Some(_)) => None,
+            (file, _) => Some(painting::embeddings(&loaded, file, Some(&data))?),
         };
         let sampling =
             Sampling { stage: Some(stage), z_scale: options.z_scale, ..Sampling::default() };

@@ -1,5 +1,6 @@
 //! Embeddings from a file for a model to paint from, with or without a dataset.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,15 @@ const UNTOLD: &str = "whether the encoder of the model's training made these emb
 pub(crate) struct Given {
     embeddings: Embeddings,
     data: Option<Arc<Prepared>>,
+    hashed: RefCell<Hashed>,
+}
+
+/// The first rows of the embeddings, by their SHA-256. No row is read twice for it.
+#[derive(Default)]
+struct Hashed {
+    rows: BTreeMap<String, u64>,
+    /// Number of rows that were read.
+    read: usize,
 }
 
 /// Where embeddings are, one at least.
@@ -58,7 +68,7 @@ impl Given {
         } else {
             belong(model, &embeddings)?;
         }
-        Ok(Self { embeddings, data })
+        Ok(Self { embeddings, data, hashed: RefCell::default() })
     }
 
     /// Number of rows.
@@ -105,17 +115,18 @@ impl Given {
     /// # Errors
     /// When the file cannot be read.
     pub(crate) fn find(&self, wanted: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
-        let mut found = BTreeMap::new();
-        for at in 0..self.len() {
-            if found.len() == wanted.len() {
-                break;
-            }
-            let hash = embedding_sha256(&self.embeddings.rows(at..at + 1)?);
-            if wanted.contains(hash.as_str()) {
-                found.insert(hash, at as u64);
-            }
+        let mut hashed = self.hashed.borrow_mut();
+        let Hashed { rows, read } = &mut *hashed;
+        let mut missing = wanted.iter().filter(|hash| !rows.contains_key(**hash)).count();
+        while missing > 0 && *read < self.len() {
+            let hash = embedding_sha256(&self.embeddings.rows(*read..*read + 1)?);
+            let new = wanted.contains(hash.as_str()) && !rows.contains_key(&hash);
+            missing -= usize::from(new);
+            rows.entry(hash).or_insert(*read as u64);
+            *read += 1;
         }
-        Ok(found)
+        let found = wanted.iter().filter_map(|hash| rows.get_key_value(*hash));
+        Ok(found.map(|(hash, at)| (hash.clone(), *at)).collect())
     }
 }
 

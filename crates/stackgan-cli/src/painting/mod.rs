@@ -8,7 +8,7 @@ mod seeds;
 mod sheet;
 
 pub(crate) use given::{EmbeddingsAt, Given, embeddings};
-pub(crate) use names::{ANIMATION, EDIT, FRAMES, GRID, SHEETS, file_name};
+pub(crate) use names::{ANIMATION, EDIT, FRAMES, GRID, NEAREST, SHEETS, file_name};
 pub(crate) use painter::{Painted, Painter, Read, check_free};
 pub(crate) use seeds::{numbers, seeds};
 pub(crate) use sheet::Sheet;

@@ -10,9 +10,11 @@ pub(crate) const EDIT: &str = "edit.png";
 pub(crate) const ANIMATION: &str = "interpolation.png";
 /// The sheet of `interpolate`.
 pub(crate) const FRAMES: &str = "sheet.png";
+/// The sheet of `nearest`.
+pub(crate) const NEAREST: &str = "nearest.png";
 
 /// File names in a folder of pictures that contain several pictures.
-pub(crate) const SHEETS: [&str; 4] = [GRID, EDIT, ANIMATION, FRAMES];
+pub(crate) const SHEETS: [&str; 5] = [GRID, EDIT, ANIMATION, FRAMES, NEAREST];
 
 /// A name such as `000010-seed00042-a-small-red-bird.png`. It sorts in the order of painting and
 /// contains the seed and the caption. If it does not contain the whole sentence literally, it has

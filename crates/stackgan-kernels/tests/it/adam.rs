@@ -159,5 +159,12 @@ fn wrong_arguments_are_errors_and_change_nothing() {
     assert!(adam_update(&p, &g, &m, &m, CFG).is_err());
     assert!(adam_update(&p, &g, &p, &v, CFG).is_err());
     assert!(adam_update(&p, &g, &m, &v, AdamStep { step: 0, ..CFG }).is_err());
+    let (q, short) = (Var::from_tensor(&normal(5, 116)).unwrap(), zeros(&normal(4, 117)));
+    let updates = [
+        AdamUpdate { p: &p, grad: &g, m: &m, v: &v },
+        AdamUpdate { p: &q, grad: &g, m: &zeros(&q), v: &short },
+    ];
+    let factors = AdamFactors::new(CFG, p.device()).unwrap();
+    assert!(adam_update_all(&updates, &factors).is_err());
     assert_eq!(bits(&p), before);
 }

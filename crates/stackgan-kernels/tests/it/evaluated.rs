@@ -88,6 +88,9 @@ fn same_is_tensorflows() {
     assert_eq!(sides(Padding::same((56, 56), 5, 2)), (1, 2, 1, 2));
     assert_eq!(sides(Padding::same((7, 7), 1, 1)), (0, 0, 0, 0));
     assert_eq!(sides(Padding::same((5, 5), 1, 3)), (0, 0, 0, 0));
+    // What no convolution takes is no panic here: a stride of 0 counts as 1.
+    assert_eq!(sides(Padding::same((4, 4), 3, 0)), (1, 1, 1, 1));
+    assert_eq!(sides(Padding::same((usize::MAX, 1), usize::MAX, 2)).0, usize::MAX / 2);
 }
 
 proptest! {

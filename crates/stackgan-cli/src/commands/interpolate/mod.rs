@@ -36,7 +36,7 @@ const KEYWORD: &str = "stackgan-interpolation";
 pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
     let way = Way::new(stops(args)?, args.frames as usize);
     if args.each {
-        no_later_frames(&args.painting.out.join(EACH), way.frames())?;
+        check_frames(&args.painting.out.join(EACH), way.frames())?;
     }
     for name in [ANIMATION, FRAMES] {
         check_free(&args.painting.out.join(name))?;
@@ -109,9 +109,17 @@ impl Answer for Animated {
     }
 }
 
-/// Refuses a folder that contains frames of a longer animation, because programs that make films
-/// from numbered pictures would use all of them. The user's files are not removed.
-fn no_later_frames(folder: &Path, frames: usize) -> Result<()> {
+/// Refuses a folder in which the frames would replace what this program did not paint, and one that
+/// contains frames of a longer animation, because programs that make films from numbered pictures
+/// would use all of them. The user's files are not removed.
+fn check_frames(folder: &Path, frames: usize) -> Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        let place = format!("folder: {}", folder.display());
+        let parts = ("a folder, or none", "a file of this name");
+        let remedy = "paint into another folder, `--out DIR`, or remove the file";
+        return Err(Problem::usage("a file is in the way", place, parts, remedy).into());
+    }
+    (0..frames).try_for_each(|frame| check_free(&folder.join(frame_name(frame))))?;
     let number = |name: &str| name.strip_suffix(".png")?.parse::<usize>().ok();
     let entries = folder.read_dir().into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -187,7 +195,7 @@ impl Frames {
         Ok(Self { _folder: folder, made })
     }
 
-    /// Moves the frames to `to`, over those that are there.
+    /// Moves the frames to `to`, over those that are there, which [`check_frames`] allowed.
     fn publish(&self, to: &Path) -> Result<()> {
         let moved = if to.exists() {
             let mut entries = self.made.read_dir().map_err(|e| Problem::storage(to, &e))?.flatten();

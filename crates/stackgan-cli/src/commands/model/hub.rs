@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 use stackgan_core::model::StageInfo;
-use stackgan_core::{Model, Recipe, Stage};
+use stackgan_core::{Model, Recipe, Stage, digest};
 use stackgan_data::counted;
 use stackgan_train::run_files::MODEL;
 
@@ -16,6 +16,9 @@ use crate::context::Context;
 use crate::exit::Problem;
 use crate::models::{Loaded, load};
 use crate::output::{Written, write_file};
+
+/// What to do about a model that was read once and not a second time.
+const AGAIN: &str = "name the model's file, which nothing else writes or removes, and export again";
 
 /// Writes the folder, which must be new or empty, because an existing card may have been edited by
 /// hand.
@@ -29,8 +32,14 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Wr
     }
     let bytes = std::fs::read(&file).map_err(|e| {
         let parts = ("a readable file", e.to_string());
-        Problem::data("the model cannot be read", &file, parts, "check its permissions")
+        Problem::data("the model cannot be read again", &file, parts, AGAIN)
     })?;
+    let found = digest::sha256(&bytes);
+    if found != sha256 {
+        // A pipe, or a file that another program has written since.
+        let parts = (format!("the bytes with SHA-256 {sha256}"), format!("those with {found}"));
+        return Err(Problem::data("the model is another one by now", &file, parts, AGAIN).into());
+    }
     let info = model.info();
     let config = json!({
         "model_type": "stackgan",

@@ -6,19 +6,15 @@ use anyhow::{Context as _, Result};
 use candle_core::Tensor;
 use stackgan_core::{Model, onnx};
 use stackgan_data::counted;
-use stackgan_data::formats::read_bounded;
 use stackgan_train::encoding::CHUNK;
 
 use crate::args;
-use crate::captions;
+use crate::captions::{self, Blank};
 use crate::context::Context;
 use crate::encoders;
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
 use crate::output::{Written, apart, write_file};
-
-/// Maximum size of a file of captions in bytes.
-const LARGEST: u64 = 1 << 30;
 
 /// Writes the requested files.
 pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<Written> {
@@ -37,8 +33,7 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
         let file = match &asked.fold_captions {
             None => onnx::generator(&model, stage, &sha256),
             Some(captions) => {
-                check_lines(captions)?;
-                let lines = captions::of(&[], Some(captions), CHUNK)?;
+                let lines = captions::of(&[], Some(captions), CHUNK, Blank::Refused)?;
                 let named = asked.encoder.as_deref();
                 encoders::attach_to_read(&mut model, path, named, context)?;
                 let vectors = vectors(&model, lines)?;
@@ -63,26 +58,6 @@ fn vectors(model: &Model, lines: impl Iterator<Item = Result<Vec<String>>>) -> R
         vectors.push(model.encode(&captions.iter().map(String::as_str).collect::<Vec<_>>())?);
     }
     Ok(Tensor::cat(&vectors, 0)?)
-}
-
-/// Refuses blank lines between captions: a class has the number of its line.
-fn check_lines(file: &Path) -> Result<()> {
-    if !file.is_file() {
-        return Ok(()); // what is missing is said when it is opened
-    }
-    let text = read_bounded(file, LARGEST)?;
-    let lines: Vec<&[u8]> = text.trim_ascii_end().split(|byte| *byte == b'\n').collect();
-    match lines.iter().position(|line| line.trim_ascii().is_empty()) {
-        Some(blank) if !text.trim_ascii().is_empty() => {
-            let parts = (
-                "a caption on each line: class n is line n, counted from 0",
-                format!("line {} is blank", blank + 1),
-            );
-            let remedy = "take the blank lines out, or write a caption on each";
-            Err(Problem::data("classes have no captions", file, parts, remedy).into())
-        }
-        _ => Ok(()),
-    }
 }
 
 fn no_encoder(model: &Path) -> Problem {

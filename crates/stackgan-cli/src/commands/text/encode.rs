@@ -1,5 +1,6 @@
 //! `stackgan text encode`: the embeddings of sentences, or of every caption of a dataset.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use stackgan_train::encoding::CHUNK;
 
 use crate::args;
-use crate::captions;
+use crate::captions::{self, Blank};
 use crate::context::Context;
 use crate::datasets::{ANY_SIZE, open_any};
 use crate::encoders::{self, Encoder, encode, encode_captions, warn_unread};
@@ -29,8 +30,12 @@ pub(super) fn run(args: &args::TextEncode, context: &Context) -> Result<()> {
             encode(encoder.text(), &data, &output, context.manner)?.len()
         }
         None => {
-            let captions = captions::of(&args.prompt, args.captions.as_deref(), CHUNK)?;
+            let (file, blank) = (args.captions.as_deref(), Cell::new(0));
+            let captions = captions::of(&args.prompt, file, CHUNK, Blank::Counted(&blank))?;
             let captions = captions.collect::<Result<Vec<_>>>()?.concat();
+            if let Some(skipped) = captions::skipped(file, &blank) {
+                context.manner.say(skipped);
+            }
             encode_captions(encoder.text(), &captions, &output, context.manner)?;
             captions.len()
         }

@@ -39,11 +39,11 @@ impl<'a> Evaluation<'a> {
     /// If something is missing for the measurement, so that this is known before hours of training.
     pub(super) fn of(
         wanted: &Record,
-        (path, data, embeddings): (&Path, &Prepared, &Path),
+        (path, data, embeddings): (&Path, &Prepared, Option<&Path>),
         context: &'a Context,
     ) -> Result<Option<Self>> {
         let Some((every, asked)) = measurements_of(wanted) else { return Ok(None) };
-        let args = Self::asked(asked, path, Some(embeddings));
+        let args = Self::asked(asked, path, embeddings);
         judges(&args)?;
         check_data(&args, data)?;
         Ok(Some(Self { args, every, context, last: 0, best: None }))

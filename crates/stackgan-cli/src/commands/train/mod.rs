@@ -124,7 +124,9 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     setup.check()?; // a refused setup makes no run folder
     let mut evaluation = match wanted.data.as_deref() {
         Some(path) => {
-            Evaluation::of(&wanted, (path, &setup.dataset, setup.embeddings.path()), context)?
+            // As `eval` does it: a model that holds its encoder reads the captions.
+            let rows = setup.encoder.is_none().then(|| setup.embeddings.path());
+            Evaluation::of(&wanted, (path, &setup.dataset, rows), context)?
         }
         None => None,
     };
