@@ -63,24 +63,28 @@ fn published_weights_come_in_and_encode_as_they_did() {
     for (variant, kind) in [("gru18", Kind::Gru), ("rnn8", Kind::Rnn)] {
         let (captions, weights, expected) = fixture(variant);
         fs::write(dir.join("net.t7"), reed::checkpoint(&weights, kind)).unwrap();
-        done(dir, &["text", "import", "net.t7", "--out", "e.safetensors", "-q"]);
-        assert_equal(&encode(dir, "e.safetensors", &captions), &expected, 1e-5);
-        let file = fs::read(dir.join("e.safetensors")).unwrap();
+        let own = format!("{variant}.safetensors");
+        done(dir, &["text", "import", "net.t7", "--out", &own, "-q"]);
+        assert_equal(&encode(dir, &own, &captions), &expected, 1e-5);
+        let file = fs::read(dir.join(&own)).unwrap();
+        let (code, error) = failed(dir, &["text", "import", "net.t7", "--out", &own]);
+        assert!(code == 2 && error.contains("would replace a file"), "{error}");
 
         // The network on its own and the same weights as safetensors give the same file.
         fs::write(dir.join("alone.t7"), reed::alone(&weights, kind)).unwrap();
         let bytes = Archive { tensors: weights, ..Archive::default() }.to_bytes().unwrap();
         fs::write(dir.join("state.safetensors"), bytes).unwrap();
         for from in ["alone.t7", "state.safetensors"] {
-            done(dir, &["text", "import", from, "--out", "again.safetensors", "-q"]);
-            assert!(fs::read(dir.join("again.safetensors")).unwrap() == file, "{variant} {from}");
+            let again = format!("{variant}-{from}.safetensors");
+            done(dir, &["text", "import", from, "--out", &again, "-q"]);
+            assert!(fs::read(dir.join(again)).unwrap() == file, "{variant} {from}");
         }
     }
     let pth = golden("char_cnn_rnn_rnn8.pth");
     done(dir, &["text", "import", pth.to_str().unwrap(), "--out", "pth.safetensors", "-q"]);
     assert!(
         fs::read(dir.join("pth.safetensors")).unwrap()
-            == fs::read(dir.join("e.safetensors")).unwrap()
+            == fs::read(dir.join("rnn8.safetensors")).unwrap()
     );
     assert!(archive(&dir.join("pth.safetensors")).tensors.contains_key("text.conv1.weight"));
 }
@@ -96,11 +100,9 @@ fn how_characters_are_read_is_kept() {
     let vector = |options: &[&str], caption: &str| {
         let import = ["text", "import", "net.t7", "--out", "e.safetensors", "-q"];
         done(dir, &[&import, options].concat());
-        encode(dir, "e.safetensors", &[caption.to_owned()])
-            .flatten_all()
-            .unwrap()
-            .to_vec1::<f32>()
-            .unwrap()
+        let vectors = encode(dir, "e.safetensors", &[caption.to_owned()]);
+        fs::remove_file(dir.join("e.safetensors")).unwrap();
+        vectors.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     let default = vector(&[], "a RED café");
     assert_eq!(default, vector(&[], "a red café"));

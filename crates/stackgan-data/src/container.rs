@@ -120,7 +120,7 @@ impl Container {
         let file = File::open(path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
         let bad = |found: &str| {
-            let remedy = "make the file again with the command that made it";
+            let remedy = "remove it, and run again the command that makes it";
             Error::malformed(path, format!("this is not {kind}"), "header", (kind, found), remedy)
         };
         if !meta.is_file() || meta.len() < 8 {
@@ -179,7 +179,7 @@ impl Container {
         expected: impl Into<Box<str>>,
         found: impl Into<Box<str>>,
     ) -> Error {
-        let remedy = "make the file again with the command that made it";
+        let remedy = "remove it, and run again the command that makes it";
         Error::malformed(
             &self.path,
             "file is damaged or of another version",

@@ -7,10 +7,9 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::crop::{Fit, Preparation};
 use crate::dataset::Dataset;
 use crate::digest::sha256;
-use crate::prepared::{Damaged, ImportOptions, ImportReport, Prepared, import};
+use crate::prepared::{ImportOptions, ImportReport, Prepared, import};
 use crate::whole_file::AtomicFile;
 use crate::{Error, Result, check};
 
@@ -89,20 +88,13 @@ fn claim_of(file: &Path) -> PathBuf {
     file.with_extension("source")
 }
 
+/// How pixels are made of sources. It is raised when the same source would give others, so that files
+/// of before are made anew.
+const PIXELS: u32 = 1;
+
 /// A hash of the sources of a prepared file, without opening a picture.
 fn fingerprint(dataset: &Dataset, ImportOptions { preparation, damaged }: ImportOptions) -> String {
-    let Preparation { size, resizing, stretch, fit } = preparation;
-    // As earlier versions wrote it, so that their files stay up to date.
-    let mut text = format!(
-        "Preparation {{ size: {size:?}, resizing: {resizing:?}, stretch: {stretch:?} }}\n{}\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    if fit == Fit::Centre {
-        text += "centred squares of pictures without a box\n";
-    }
-    if damaged == Damaged::LeaveOut {
-        text += "damaged pictures left out\n";
-    }
+    let mut text = format!("{PIXELS}\n{preparation:?}\n{damaged:?}\n");
     for item in &dataset.items {
         let facts = item.image.metadata().ok();
         let length = facts.as_ref().map(std::fs::Metadata::len);
@@ -118,27 +110,4 @@ fn fingerprint(dataset: &Dataset, ImportOptions { preparation, damaged }: Import
         );
     }
     sha256(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crop::{PictureSize, Resizing, Stretch};
-
-    /// Files that earlier versions made of squeezed pictures stay up to date.
-    #[test]
-    fn squeezing_leaves_the_fingerprint_as_it_was() {
-        let of = |fit| {
-            let (resizing, stretch) = (Resizing::Residual, Stretch::None);
-            let preparation = Preparation { size: PictureSize::Stage1, resizing, stretch, fit };
-            let options = ImportOptions { preparation, damaged: Damaged::Refuse };
-            fingerprint(&Dataset::default(), options)
-        };
-        let text = format!(
-            "Preparation {{ size: Stage1, resizing: Residual, stretch: None }}\n{}\n",
-            env!("CARGO_PKG_VERSION")
-        );
-        assert_eq!(of(Fit::Squeeze), sha256(text));
-        assert_ne!(of(Fit::Centre), of(Fit::Squeeze));
-    }
 }

@@ -140,7 +140,8 @@ fn summary(data: &Dataset) -> Vec<String> {
         said.push(format!("{WARNING}this cannot be trained on: two pictures are needed at least"));
     } else if train.len() < 2 {
         said.push(format!(
-            "{WARNING}this cannot be trained on: all pictures to train on are of one class, and a wrong picture is one of another"
+            "{WARNING}the residual recipe cannot be trained on this: all pictures to train on are of one class, and a wrong picture is one of \
+             another; give the pictures classes, or train with `--set net.recipe=plain --set data.wrong=next-text`"
         ));
     }
     said.extend(illegible(data));

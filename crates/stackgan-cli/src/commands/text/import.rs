@@ -12,6 +12,7 @@ use stackgan_core::text::{CharCnnRnnConfig, TextEncoder as _};
 use stackgan_data::embeddings::{self, Captioned};
 use stackgan_data::formats::read_bounded;
 
+use super::check_new;
 use crate::args::{self, LetterCase, TextImport};
 use crate::context::Context;
 use crate::encoders::{ClaimedMaker, ImportedEmbeddings};
@@ -74,6 +75,7 @@ fn encoder(bytes: Vec<u8>, args: &TextImport, context: &Context) -> Result<Impor
         return Err(Problem::usage("the file holds no embeddings", place, parts, remedy).into());
     }
     let out = out(args, "encoder.safetensors")?;
+    check_new(&out)?;
     let tensors = weights::read(&bytes, &args.file, weights::TEXT_ENCODER, &context.device)?;
     drop(bytes);
     let encoder = from_state_dict(tensors, alphabet(args), &context.device)

@@ -1,7 +1,5 @@
 //! `stackgan text train`: trains the text encoder on a dataset's captions and pictures.
 
-use std::path::Path;
-
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::crop::PictureSize;
@@ -9,13 +7,13 @@ use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::text::{ImageInputs, Scores, TextTrainConfig, check};
 
+use super::check_new;
 use crate::args::{self, EncoderSize};
 use crate::datasets::open_any;
 use crate::encoders::{
     Length, Lesson, SMALL_STEPS, Unfinished, describe_scores, picture_features, scores, train,
     training_classes, warn_unread, warning, weights_of,
 };
-use crate::exit::Problem;
 use crate::output::{Answer, Form, apart, check_writable, path_text, write_kept};
 use crate::progress::Manner;
 use crate::signals::{Stopper, in_hours};
@@ -74,17 +72,6 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
         manner.say(warning);
     }
     Ok(())
-}
-
-/// Refuses to replace a file: models that were trained with an encoder need it.
-fn check_new(out: &Path) -> Result<()> {
-    if !out.is_file() {
-        return Ok(());
-    }
-    let place = format!("option: --out {}", out.display());
-    let parts = ("no file, or an unfinished training beside it", "a file of this name");
-    let remedy = "name another file; or remove this one, if nothing that was trained with it is still needed";
-    Err(Problem::usage("the encoder would replace a file", place, parts, remedy).into())
 }
 
 /// An encoder that was trained.

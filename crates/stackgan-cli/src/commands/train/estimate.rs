@@ -317,7 +317,8 @@ mod tests {
         let mut cfg = TrainConfig::from_toml(preset("cub-stage2").unwrap()).unwrap();
         cfg.optim.batch = 1_000_000;
         let net = cfg.net;
-        let beside = (Some(&net), None);
+        let none = Pretrained::default();
+        let beside = (Some(&net), &none);
         let text = short_of_memory(&cfg, beside, Has::Free(1 << 33)).unwrap();
         assert!(text.starts_with("8.0 GiB is what is free, which is less"), "{text}");
         let text = short_of_memory(&cfg, beside, Has::Gpu(80 << 30)).unwrap();
@@ -335,7 +336,8 @@ mod tests {
     fn what_the_machine_cannot_hold_is_refused_with_the_parts_that_fit() {
         let mut cfg = TrainConfig::from_toml(preset("cub-stage2").unwrap()).unwrap();
         let (net, all) = (cfg.net, Has::All(8 << 30));
-        let beside = (Some(&net), None);
+        let none = Pretrained::default();
+        let beside = (Some(&net), &none);
         let problem = too_much(&cfg, beside, all).unwrap();
         assert!(problem.found.ends_with("for a batch of 64"), "{}", problem.found);
         assert!(problem.expected.contains("8.0 GiB"), "{}", problem.expected);
