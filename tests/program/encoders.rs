@@ -186,6 +186,18 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     assert_eq!(model.tensors["text.standardise.mean"].dims(), [8]);
     assert!(done(dir, &["model", "info", "low"]).contains("bert"), "the encoder is named");
 
+    // The card of the model says which encoder a reader needs, without the folders of this machine.
+    done(dir, &["model", "export", "low", "--hub", "card"]);
+    let card = fs::read_to_string(dir.join("card/README.md")).unwrap();
+    for part in
+        ["sentence encoder `bert`", "is not in the file", "-m hub:OWNER/card --encoder bert -p"]
+    {
+        assert!(card.contains(part), "no {part} in {card}");
+    }
+    assert!(!card.contains("paint_embeddings") && !card.contains(dir.to_str().unwrap()), "{card}");
+    let config = fs::read_to_string(dir.join("card/config.json")).unwrap();
+    assert!(config.contains("\"text_encoder_source\": "), "{config}");
+
     let paint = |more: &[&str]| {
         let args = ["generate", "-m", "low", "-p", "a red bird", "--out", "out", "-q"];
         let picture = done(dir, &[&args, more].concat());

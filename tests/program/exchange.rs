@@ -344,6 +344,15 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
         assert!(card.contains(part), "no {part:?} in {card}");
     }
     assert!(!card.contains("PyTorch, with"));
+    // Of a checkpoint, the model is written, and neither the optimisers nor the discriminator.
+    let checkpoint = run.join("checkpoints/step-0000002.safetensors");
+    done(dir.path(), &["model", "export", checkpoint.to_str().unwrap(), "--hub", "at-two"]);
+    done(dir.path(), &["model", "diff", "at-two", "toy"]);
+    let (_, info) = json(dir.path(), &["model", "info", "at-two", "--json"]);
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("at-two/config.json")).unwrap())
+            .unwrap();
+    assert_eq!(config["weights_sha256"], info["sha256"]);
     done(dir.path(), &["generate", "-m", "toy", "-p", "a red bird", "--out", "painted", "-q"]);
     let (code, error) = failed(dir.path(), &["model", "export", "toy"]);
     assert_eq!(code, 3, "{error}");

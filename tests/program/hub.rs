@@ -41,7 +41,7 @@ fn with(server: Option<&Server>, dir: &Path, args: &[&str]) -> (Option<i32>, Str
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// The hub's cache is at the path in `HF_HOME`, even if its name is not UTF-8.
+/// The hub's cache is where other programs of the hub look for it, even if its name is not UTF-8.
 #[cfg(unix)]
 #[test]
 fn the_cache_may_have_any_name() {
@@ -51,7 +51,11 @@ fn the_cache_may_have_any_name() {
     let dir = folder.path();
     train(dir, &training("1", "2", &dir.join("run")));
     let home = dir.join(OsStr::from_bytes(b"h\xff"));
-    for (variable, hub) in [("HF_HOME", home.join("hub")), ("HF_HUB_CACHE", home.clone())] {
+    for (variable, hub) in [
+        ("HF_HUB_CACHE", home.clone()),
+        ("HF_HOME", home.join("hub")),
+        ("XDG_CACHE_HOME", home.join("huggingface/hub")),
+    ] {
         let kept = hub.join("models--me--toy");
         std::fs::create_dir_all(kept.join("refs")).unwrap();
         std::fs::write(kept.join("refs/main"), COMMIT).unwrap();

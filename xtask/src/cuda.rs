@@ -3,6 +3,7 @@
 
 #[cfg(unix)]
 mod layout;
+mod shown;
 mod wheels;
 
 use std::fs;
@@ -15,8 +16,8 @@ use stackgan_data::fetch::{self, From, Patience, Request, bytes};
 use stackgan_data::layouts::Kind;
 use xshell::{Shell, cmd};
 
+use self::shown::Shown;
 use self::wheels::{EDITION, PYPI, WHEELS};
-use crate::fetch::Shown;
 
 /// The file that marks a root as complete, with its edition.
 const MARK: &str = "toolkit.txt";

@@ -19,8 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use fetch::{NotImported, Options};
-use stackgan_data::fetch::manifest;
+use fetch::Options;
 
 mod flags {
     //! The commands, as they are typed.
@@ -111,7 +110,7 @@ mod flags {
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(code(&error))
@@ -119,7 +118,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
+fn run() -> Result<ExitCode> {
     let flags = match flags::Xtask::from_env() {
         Ok(flags) => flags,
         Err(error) => error.exit(),
@@ -128,15 +127,15 @@ fn run() -> Result<()> {
     match flags.subcommand {
         flags::XtaskCmd::FetchCub(f) => {
             let options = Options { into: f.into, from: f.from, verify: f.verify };
-            fetch::fetch(&root, &manifest::CUB, &options)
+            return fetch::fetch(&root, "cub", options);
         }
         flags::XtaskCmd::FetchOxford(f) => {
             let options = Options { into: f.into, from: f.from, verify: f.verify };
-            fetch::fetch(&root, &manifest::OXFORD, &options)
+            return fetch::fetch(&root, "oxford", options);
         }
         flags::XtaskCmd::FetchCoco(f) => {
             let options = Options { into: f.into, from: f.from, verify: f.verify };
-            fetch::fetch(&root, &manifest::COCO, &options)
+            return fetch::fetch(&root, "coco", options);
         }
         flags::XtaskCmd::CudaToolkit(f) => {
             let flags::CudaToolkit { to, from, compute_cap } = f;
@@ -152,15 +151,13 @@ fn run() -> Result<()> {
             let gpu = device == Some(bench::Where::Gpu);
             bench::bench(&root, &bench::Options { gpu, peer, patience, runs, only, curves, quick })
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Returns the exit code, as that of the program (docs/training.md).
 fn code(error: &anyhow::Error) -> u8 {
     use stackgan_data::Error as E;
-    if let Some(NotImported(code)) = error.downcast_ref() {
-        return code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    }
     match error.chain().find_map(|cause| cause.downcast_ref::<E>()) {
         Some(E::Config { .. }) => 2,
         Some(E::Malformed { .. } | E::Read { .. }) => 3,

@@ -17,6 +17,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use crate::{Error, Result};
+pub(crate) use sink::NOT_SAFE;
 use sink::{AGAIN, Sink};
 pub use sink::{Limits, Member};
 use tarball::Packing;

@@ -38,6 +38,8 @@ pub struct Member {
     pub sha256: String,
 }
 
+/// What is wrong with an archive whose entries are not taken.
+pub(crate) const NOT_SAFE: &str = "the archive is not safe";
 /// The remedy for a rejected archive.
 pub(super) const AGAIN: &str =
     "nothing was unpacked; remove the archive and fetch it again, from its own page";
@@ -74,7 +76,7 @@ impl<'a> Sink<'a> {
         let entry = printable(&String::from_utf8_lossy(raw));
         let place = format!("entry \"{entry}\"");
         let expected = "plain files and folders, each once, below one folder";
-        Error::malformed(self.archive, "the archive is not safe", place, (expected, found), AGAIN)
+        Error::malformed(self.archive, NOT_SAFE, place, (expected, found), AGAIN)
     }
 
     /// The error of an archive that contradicts itself or is truncated.

@@ -9,7 +9,7 @@ use std::path::Path;
 const MAKE: &str = "put NAME.jpg, NAME.png or NAME.webp there, each with NAME.txt (one caption a line) or a row in metadata.csv \
                     (file_name,text)";
 
-/// Maximum number of unreadable files that are listed individually.
+/// Maximum number of pictures with unusable captions that are listed individually.
 const MOST: usize = 20;
 
 /// The parts, and notes on files that are not used.
@@ -61,9 +61,9 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
         report.fault("captions of a picture", error);
     }
     if let Some(more @ 1..) = unread.len().checked_sub(MOST) {
-        let detail = format!("{} more cannot be read", counted(more, "file"));
+        let detail = format!("those of {} more cannot be used", counted(more, "picture"));
         let remedy = format!("correct them, or leave such pictures out with {LEAVE_OUT}");
-        report.said("*.txt", "captions of pictures", Status::Wrong { detail, remedy });
+        report.said("*.txt, metadata.*", "captions of pictures", Status::Wrong { detail, remedy });
     }
     if survey.tables.is_empty() {
         let detail = "not needed: captions, classes, splits and boxes in one place".to_owned();

@@ -138,8 +138,8 @@ struct Lfs {
 impl Hub {
     /// Configures the Hub from the environment.
     ///
-    /// Reads `HF_ENDPOINT`; `HF_HUB_CACHE` or `HF_HOME`; `HF_TOKEN`, or the token that
-    /// `hf auth login` stored (unless `HF_HUB_DISABLE_IMPLICIT_TOKEN`); and `HF_HUB_OFFLINE`.
+    /// Reads `HF_ENDPOINT`; `HF_HUB_CACHE`, `HF_HOME` or `XDG_CACHE_HOME`; `HF_TOKEN`, or the token
+    /// that `hf auth login` stored (unless `HF_HUB_DISABLE_IMPLICIT_TOKEN`); and `HF_HUB_OFFLINE`.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -152,9 +152,11 @@ impl Hub {
             let value = said(name).unwrap_or_default().to_ascii_lowercase();
             matches!(value.as_str(), "1" | "on" | "yes" | "true")
         };
-        // As `Cache::from_env`, which panics if there is no home folder.
-        let home =
-            path("HF_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
+        // As `huggingface_hub`. `Cache::from_env` panics if there is no home folder, and reads no
+        // `XDG_CACHE_HOME`.
+        let caches =
+            || path("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")));
+        let home = path("HF_HOME").or_else(|| Some(caches()?.join("huggingface")));
         let hub = home.map(|home| home.join("hub"));
         let token = match said("HF_TOKEN") {
             Some(token) => Some(token),
@@ -223,7 +225,6 @@ impl Hub {
         hear: &mut Listener<'_>,
     ) -> Result<PathBuf> {
         let wanted = layout.files;
-        let cached = self.cache.repo(repository.repo());
         if let Some(folder) = self.kept(repository, wanted, Enough::All) {
             return Ok(folder);
         }
@@ -241,6 +242,23 @@ impl Hub {
                     .to_owned(),
             });
         }
+        self.fetched(repository, layout, hear).map_err(|error| {
+            match self.kept(repository, wanted, Enough::Needed) {
+                Some(_) => or_offline(error),
+                None => error,
+            }
+        })
+    }
+
+    /// The folder of a repository, with the files that are not in the cache downloaded.
+    fn fetched(
+        &self,
+        repository: &Repository,
+        layout: &Layout<'_>,
+        hear: &mut Listener<'_>,
+    ) -> Result<PathBuf> {
+        let wanted = layout.files;
+        let cached = self.cache.repo(repository.repo());
         let home = self.cache.path().join(repository.repo().folder_name());
         make_folder(&home)?;
         let alone = Alone {
@@ -394,6 +412,28 @@ impl Hub {
 /// `.no_exist/COMMIT/NAME`. Without it, an optional file would be requested each time.
 fn absent(home: &Path, commit: &str, wanted: &Wanted<'_>) -> PathBuf {
     home.join(".no_exist").join(commit).join(wanted.name)
+}
+
+/// The error of a download without which the repository can be used.
+fn or_offline(error: Error) -> Error {
+    let offline = "or set HF_HUB_OFFLINE=1: what is needed is in the cache";
+    let remedy = format!("{}; {offline}", error.remedy());
+    match error {
+        Error::Unreachable { what, address, expected, found, .. } => {
+            Error::Unreachable { what, address, expected, found, remedy }
+        }
+        Error::Storage { what, file, expected, found, .. } => {
+            Error::Storage { what, file, expected, found, remedy }
+        }
+        Error::Write { file, source } => Error::Storage {
+            what: "cannot write".into(),
+            file,
+            expected: "a cache that can be written".into(),
+            found: source.to_string().into(),
+            remedy,
+        },
+        other => other,
+    }
 }
 
 fn make_folder(folder: &Path) -> Result<()> {

@@ -250,7 +250,8 @@ pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec
     for item in set.items {
         let (name, path) = (item.name, into.join(item.name));
         let pinned = Pinned::new(item, None);
-        if path.is_file() && pinned.is_hashed() {
+        let is_pinned = path.is_file() && pinned.is_hashed();
+        if is_pinned {
             found = true;
             match pinned.check(&path, name, hear) {
                 Ok(_) => said.push(format!("{name}: the published file")),
@@ -266,7 +267,10 @@ pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec
             } else {
                 bad.push(format!("of {name} {}", wrong.said()));
             }
-        } else if matches!(item.then, Then::Unpack(_)) {
+        } else if record.is_announced() {
+            found = true;
+            said.push(format!("{name}: its fetch was not finished: fetch again"));
+        } else if !is_pinned || matches!(item.then, Then::Unpack(_)) {
             let there = Place::has(into, item);
             found |= there;
             let what =

@@ -21,6 +21,7 @@ pub(crate) use annotations::Annotations;
 use super::keys::inside;
 use super::lists::{Absent, Labels, left_out, names, twice};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
+use super::split::untested;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
 use crate::formats::{pickle, read_bounded};
@@ -114,9 +115,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     if !bare.is_empty() {
         notes.push(left_out(&bare));
     }
-    if !items.iter().any(|item| item.split == Split::Test) {
-        notes.push("there are no pictures for testing".to_owned());
-    }
+    notes.extend(untested(&items));
     notes.push("no classes: a wrong picture is any other picture".to_owned());
     let name = "coco".to_owned();
     Ok(Dataset { name, items, orientation: Orientation::AsStored, notes })

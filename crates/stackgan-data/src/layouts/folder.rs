@@ -39,7 +39,7 @@ use std::path::Path;
 /// Reads the folder `dir`. No picture is opened.
 ///
 /// # Errors
-/// Lists all pictures without captions, all caption files that cannot be read, and all names in
+/// Lists all pictures without captions, all captions that cannot be used, and all names in
 /// tables without a picture; names the table and row of whatever does not match.
 pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let mut survey = Survey::of(dir)?;
@@ -101,15 +101,15 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     Ok(Dataset { name, items, orientation: Orientation::Upright, notes })
 }
 
-/// The error about captions that cannot be read, with what else is missing.
+/// The error about captions that cannot be used, with what else is missing.
 fn unread(faults: Vec<(String, Error)>, absent: &Absent) -> Error {
     let n = faults.len();
     let faults: Vec<Error> = faults.into_iter().map(|(_, fault)| fault).collect();
     let mut error = Error::together(
-        format!("{} cannot be read", counted(n, "caption file")),
-        "captions, one a line",
+        format!("captions of {} cannot be used", counted(n, "picture")),
+        "captions that docs/datasets.md describes",
         (&faults, n),
-        "correct these files",
+        "correct them",
     );
     if let Error::Malformed { found, remedy, .. } = &mut error {
         let mut said = std::mem::take(found).into_string();
@@ -117,7 +117,7 @@ fn unread(faults: Vec<(String, Error)>, absent: &Absent) -> Error {
             said += &format!("\n    besides, files that are needed are missing: {line}");
         }
         *found = said.into();
-        *remedy = format!("correct these files, or leave such pictures out with {LEAVE_OUT}");
+        *remedy = format!("correct them, or leave such pictures out with {LEAVE_OUT}");
     }
     error
 }

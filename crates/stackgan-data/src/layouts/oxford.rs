@@ -22,7 +22,7 @@ use super::keys::inside;
 use super::lists::{Absent, Labels, left_out, names, twice};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use super::scan::{files, is_picture, stem};
-use super::split::{Classes, divide};
+use super::split::{Classes, divide, untested};
 use crate::counted;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
@@ -231,6 +231,8 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     }
     if items.is_empty() || sides.contains(&None) {
         notes.push(divide_by(&parts, &mut items, how)?);
+    } else {
+        notes.extend(untested(&items));
     }
     let name = "oxford".to_owned();
     Ok(Dataset { name, items, orientation: Orientation::AsStored, notes })

@@ -18,6 +18,12 @@ pub(super) enum Classes {
     None,
 }
 
+/// The note about a dataset that is split, but keeps nothing for testing.
+pub(super) fn untested(items: &[Item]) -> Option<String> {
+    let tested = items.iter().any(|item| item.split == Split::Test);
+    (!tested).then(|| "there are no pictures for testing".to_owned())
+}
+
 /// Splits the items. With five or more classes, a fifth of the classes is used for testing, as in
 /// the release's class-disjoint splits; otherwise a tenth of the pictures. Returns a sentence that
 /// says what was done.

@@ -1,5 +1,6 @@
 //! The files of a dataset that comes in shards, and the split that their names tell.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,7 @@ pub(super) enum Format {
 /// When a source is not there, is of another format, or a folder holds no such files; when a file
 /// is named twice.
 pub(super) fn find(sources: &[PathBuf]) -> Result<Vec<Shard>> {
-    let mut shards: Vec<Shard> = Vec::new();
+    let (mut shards, mut tops): (Vec<Shard>, Vec<&Path>) = (Vec::new(), Vec::new());
     for source in sources {
         let facts =
             fs::metadata(source).map_err(|_| missing(source, "there is no such file or folder"))?;
@@ -48,12 +49,19 @@ pub(super) fn find(sources: &[PathBuf]) -> Result<Vec<Shard>> {
             }
             paths.sort();
             for path in paths {
-                shards.extend(shard(&path, source)?);
+                shards.extend(shard(&path)?);
             }
+            tops.resize(shards.len(), source);
         } else {
-            let found = shard(source, source.parent().unwrap_or(source))?;
-            shards.push(found.ok_or_else(|| other(source))?);
+            shards.push(shard(source)?.ok_or_else(|| other(source))?);
+            tops.push(source.parent().unwrap_or(source));
         }
+    }
+    let told: Vec<Told<'_>> =
+        shards.iter().zip(tops).map(|(shard, top)| names(&shard.path, top)).collect();
+    let splits = splits(&told);
+    for (shard, split) in shards.iter_mut().zip(splits) {
+        shard.split = split;
     }
     let mut real: Vec<(PathBuf, &Path)> = Vec::new();
     for shard in &shards {
@@ -131,23 +139,35 @@ fn by_name(path: &Path) -> Option<Format> {
     [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end)).then_some(Format::Tar)
 }
 
-/// A file in the folder `top` or below it.
-fn shard(path: &Path, top: &Path) -> Result<Option<Shard>> {
+/// A file, whose split is not known yet.
+fn shard(path: &Path) -> Result<Option<Shard>> {
     let facts = fs::metadata(path).map_err(|e| Error::read(path, e))?;
     let Some(format) = by_name(path).filter(|_| facts.is_file()) else { return Ok(None) };
-    Ok(Some(Shard {
-        path: path.to_path_buf(),
-        format,
-        split: split(path, top),
-        bytes: facts.len(),
-    }))
+    Ok(Some(Shard { path: path.to_path_buf(), format, split: None, bytes: facts.len() }))
 }
 
-/// The split in a file's name, else in that of a folder around it, up to `top`.
-fn split(path: &Path, top: &Path) -> Option<String> {
-    let below = path.strip_prefix(top).unwrap_or(path);
-    let names = below.iter().rev().chain(top.file_name());
-    names.filter_map(|name| name.to_str()).find_map(word)
+/// The paths with a word for a split in their name, and that word: a file, and the folders around
+/// it up to a top, from the inside out.
+type Told<'a> = Vec<(&'a Path, String)>;
+
+fn names<'a>(path: &'a Path, top: &Path) -> Told<'a> {
+    let around = path.ancestors().take_while(|path| path.starts_with(top));
+    around.filter_map(|path| Some((path, word(path.file_name()?.to_str()?)?))).collect()
+}
+
+/// The split of each file: the word in its name, else in that of a folder around it. A folder in
+/// which something names another split tells none: it may be called `test` for another reason.
+fn splits(told: &[Told<'_>]) -> Vec<Option<String>> {
+    let mut denied: BTreeSet<&Path> = BTreeSet::new();
+    for names in told {
+        if let Some(((_, nearest), around)) = names.split_first() {
+            denied.extend(around.iter().filter(|(_, word)| word != nearest).map(|(path, _)| path));
+        }
+    }
+    let split = |names: &Told<'_>| {
+        names.iter().find(|(path, _)| !denied.contains(path)).map(|(_, word)| word.clone())
+    };
+    told.iter().map(split).collect()
 }
 
 /// The one word for a split among the words of a name: `train-00000-of-00004.parquet`.

@@ -46,7 +46,7 @@ pub(super) fn read(
     progress: &mut dyn FnMut(u64),
     take: &mut dyn FnMut(Entry<'_>) -> Result<()>,
 ) -> Result<()> {
-    let unpacked = archive::unpack(tar, aside, LIMITS, progress)?;
+    let unpacked = archive::unpack(tar, aside, LIMITS, progress).map_err(of_other_names)?;
     let (mut order, mut samples) = (Vec::new(), BTreeMap::<&str, Files<'_>>::new());
     for member in &unpacked.members {
         let Some((key, extension)) = parts(&member.path) else {
@@ -72,6 +72,17 @@ pub(super) fn read(
         take(Entry { name: key, content })?;
     }
     Ok(())
+}
+
+/// The error of a tar that was made elsewhere: the same tar does not help, another one does.
+fn of_other_names(mut error: Error) -> Error {
+    if let Error::Malformed { what, remedy, .. } = &mut error
+        && what == archive::NOT_SAFE
+    {
+        "nothing was unpacked; rename the entry or leave it out, and write the tar again"
+            .clone_into(remedy);
+    }
+    error
 }
 
 /// The files of a sample, by extension in lower case.

@@ -258,7 +258,10 @@ fn verify_names_what_is_gone_and_what_has_changed() {
     let error = verify(&set, dir.path(), &mut |_| {}).unwrap_err();
     assert!(matches!(error, Error::Missing { .. }), "{error}");
     fetch_all(&ITEMS, dir.path(), Some(&from)).0.unwrap();
-    verify(&set, dir.path(), &mut |_| {}).unwrap();
+    let said = verify(&set, dir.path(), &mut |_| {}).unwrap();
+    let with_file = [ITEMS[0], ITEMS[1], FILE];
+    let more = verify(&crate::sets::set(&with_file), dir.path(), &mut |_| {}).unwrap();
+    assert_eq!(more, [&said[..], &[format!("{NAME}: is not there")]].concat());
     fs::write(dir.path().join("pictures/a.jpg"), "b picture").unwrap();
     fs::remove_file(dir.path().join("train/names")).unwrap();
     let error = verify(&set, dir.path(), &mut |_| {}).unwrap_err();
@@ -410,6 +413,8 @@ fn a_fetch_killed_between_names_and_record_is_finished_or_done_again() {
         if let Some(gone) = gone {
             fs::remove_file(dir.path().join(gone)).unwrap();
         }
+        let said = verify(&set(&ITEMS), dir.path(), &mut |_| {}).unwrap().join("\n");
+        assert!(said.contains("pictures.tgz: its fetch was not finished: fetch again"), "{said}");
         let (report, events) = fetch_all(&ITEMS, dir.path(), None);
         report.unwrap();
         let again = !notes(&events).contains("pictures.tgz: is there already");

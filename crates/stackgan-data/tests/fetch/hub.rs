@@ -133,6 +133,14 @@ fn the_cache_is_enough_where_a_repository_lacks_what_may_be_missing() {
     // be missing.
     assert_eq!(get(&hub, "a/b").unwrap(), folder);
     assert_eq!(server.asked().len(), asked + 1, "the list alone");
+    // Without the hub, what must be there is enough for whoever says so.
+    fs::remove_dir_all(cache.path().join("models--a--b/.no_exist")).unwrap();
+    drop(server);
+    let said = four_parts(&get(&hub, "a/b").unwrap_err());
+    assert!(said.contains("HF_HUB_OFFLINE=1"), "{said}");
+    assert_eq!(get(&hub.clone().offline(), "a/b").unwrap(), folder);
+    fs::remove_file(folder.join("config.json")).unwrap();
+    assert!(!four_parts(&get(&hub, "a/b").unwrap_err()).contains("HF_HUB_OFFLINE"));
 }
 
 /// Two downloads would write into the same partial file: the second one is refused while the first

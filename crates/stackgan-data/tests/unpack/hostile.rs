@@ -259,9 +259,12 @@ fn tars_that_are_hostile_or_not_clear() {
         ("/etc/a.webp", "an absolute path"),
         ("a/../../a.webp", "leaves the folder"),
         ("a\x1b[2J.webp", "control character"),
+        ("2020-01-01T12:00:00.webp", "colon"),
+        ("A.TXT", "there twice"),
     ] {
-        let said = said(&[(name, &picture), ("a.txt", b"x")]);
+        let said = said(&[("a.TXT", b"x"), (name, &picture)]);
         assert!(said.contains(part) && said.contains("hostile.tar"), "{name}: {said}");
+        assert!(said.contains("rename the entry") && !said.contains("fetch it again"), "{said}");
     }
     let found = said(&[("a.webp", &picture), ("a.txt", b"x"), ("a.webp", &picture)]);
     assert!(found.contains("there twice"), "{found}");

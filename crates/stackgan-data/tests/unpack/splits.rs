@@ -31,13 +31,24 @@ fn names_of_files_and_folders_tell_the_split() {
         found(&["default/train/0.parquet", "default/Validation/0.parquet"]),
         ["train", "validation"]
     );
-    assert_eq!(found(&["test/train_0.parquet", "test/0.parquet"]), ["train", "test"]);
+    assert_eq!(found(&["train/0.parquet", "test.parquet"]), ["train", "test"]);
+    assert_eq!(
+        found(&["test/test_0.parquet", "test/0.parquet", "train.parquet"]),
+        ["train", "test"]
+    );
     assert_eq!(found(&["train/0.parquet", "train/1.parquet"]), [""; 0]);
     assert_eq!(found(&["test/0.parquet", "val/1.parquet"]), [""; 0]);
     assert_eq!(found(&["strain/0.parquet", "contest.parquet"]), [""; 0]);
     assert_eq!(found(&["train-test/0.parquet"]), [""; 0]);
-    let said = splits(&["train.parquet", "more.parquet"]).unwrap_err();
-    assert!(said.contains("tell their split") && said.contains("more.parquet"), "{said}");
+    // Nor does the name of a folder around files of another split tell anything.
+    for names in [
+        ["train.parquet", "more.parquet"],
+        ["test/train-0.parquet", "test/more.parquet"],
+        ["train/test/train-0.parquet", "train/test/more.parquet"],
+    ] {
+        let said = splits(&names).unwrap_err();
+        assert!(said.contains("tell their split") && said.contains("more.parquet"), "{said}");
+    }
 }
 
 #[test]

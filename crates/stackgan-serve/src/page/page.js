@@ -13,6 +13,7 @@ const moved = new Set(); // sliders that were moved: without, a model paints wit
 const token = location.hash.startsWith("#token=") ? location.hash.slice("#token=".length) : "";
 const headers = { "Content-Type": "application/json" };
 if (token) headers.Authorization = `Bearer ${token}`;
+addEventListener("hashchange", () => location.reload()); // a browser alone does not load the page again for another token
 
 async function ask(path, body) {
   const request = body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers };

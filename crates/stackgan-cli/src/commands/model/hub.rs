@@ -7,39 +7,34 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
-use stackgan_core::model::StageInfo;
-use stackgan_core::{Model, Recipe, Stage, digest};
+use stackgan_core::digest::sha256;
+use stackgan_core::model::{ModelInfo, StageInfo};
+use stackgan_core::text::short_fingerprint;
+use stackgan_core::{Model, Recipe, Stage};
 use stackgan_data::counted;
+use stackgan_data::fetch::hub::Repository;
 use stackgan_train::run_files::MODEL;
 
 use crate::context::Context;
+use crate::encoders::HUB;
 use crate::exit::Problem;
 use crate::models::{Loaded, load};
 use crate::output::{Written, write_file};
 
-/// What to do about a model that was read once and not a second time.
-const AGAIN: &str = "name the model's file, which nothing else writes or removes, and export again";
-
 /// Writes the folder, which must be new or empty, because an existing card may have been edited by
 /// hand.
 pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Written> {
-    let Loaded { model, sha256, file, .. } = load(path, context)?;
+    let Loaded { model, .. } = load(path, context)?;
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         let place = format!("folder: {}", folder.display());
         let parts = ("a new or an empty folder", "files in it");
         let remedy = "name another folder, or empty this one";
         return Err(Problem::usage("the folder is in use", place, parts, remedy).into());
     }
-    let bytes = std::fs::read(&file).map_err(|e| {
-        let parts = ("a readable file", e.to_string());
-        Problem::data("the model cannot be read again", &file, parts, AGAIN)
-    })?;
-    let found = digest::sha256(&bytes);
-    if found != sha256 {
-        // A pipe, or a file that another program has written since.
-        let parts = (format!("the bytes with SHA-256 {sha256}"), format!("those with {found}"));
-        return Err(Problem::data("the model is another one by now", &file, parts, AGAIN).into());
-    }
+    // Not the bytes of the file, which may be a checkpoint, a pipe that was read to its end, or
+    // another model by now.
+    let bytes = model.to_bytes()?;
+    let sha256 = sha256(&bytes);
     let info = model.info();
     let config = json!({
         "model_type": "stackgan",
@@ -49,6 +44,7 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Wr
         "stage1": info.stage1.net,
         "stage2": info.stage2.as_ref().map(|stage| stage.net),
         "text_encoder": info.encoder,
+        "text_encoder_source": Encoder::of(info).source(),
         "weights_sha256": sha256,
         "stackgan_version": env!("CARGO_PKG_VERSION"),
     });
@@ -58,6 +54,38 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Wr
     write_file(&folder.join("config.json"), config.as_bytes())?;
     write_file(&folder.join("README.md"), card(&model, &plain(&name), &sha256).as_bytes())?;
     Ok(Written::of([folder]))
+}
+
+/// Where the text encoder of a model is.
+enum Encoder {
+    Inside,
+    /// On the Hub, under this name.
+    Hub(String),
+    /// In a folder with this name. Where it lies on this machine means nothing to others.
+    Folder(String),
+    Unknown,
+}
+
+impl Encoder {
+    fn of(info: &ModelInfo) -> Self {
+        let Some(source) = &info.encoder_source else {
+            return info.encoder.as_ref().map_or(Self::Unknown, |_| Self::Inside);
+        };
+        match source.strip_prefix(HUB).and_then(|name| Repository::parse(name).ok()) {
+            Some(repository) => Self::Hub(format!("{HUB}{repository}")),
+            None => {
+                let mut names = source.rsplit(['/', '\\']).filter(|name| !name.is_empty());
+                Self::Folder(plain(names.next().unwrap_or_default()))
+            }
+        }
+    }
+
+    fn source(&self) -> Option<&str> {
+        match self {
+            Self::Hub(name) | Self::Folder(name) => Some(name),
+            Self::Inside | Self::Unknown => None,
+        }
+    }
 }
 
 /// The model card: a description, the training, the licence as far as it is known, and how to load
@@ -94,10 +122,28 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
             net.gf, net.df, net.text_dim, net.cond_dim, net.z_dim
         );
     }
-    card.push_str(match &info.encoder {
-        Some(_) => "\nThe text encoder, a char-CNN-RNN (Reed et al., CVPR 2016), is in the file.\n",
-        None => "\nThe text encoder is not in the file: the model paints from embeddings of the one that it was trained with.\n",
-    });
+    let encoder = Encoder::of(info);
+    let fingerprint = plain(short_fingerprint(&info.encoder_fingerprint));
+    // Writing to a String cannot fail.
+    let _ = match &encoder {
+        Encoder::Inside => writeln!(
+            card,
+            "\nThe text encoder, a char-CNN-RNN (Reed et al., CVPR 2016), is in the file."
+        ),
+        Encoder::Hub(name) => writeln!(
+            card,
+            "\nThe text encoder, the sentence encoder `{name}` (fingerprint `{fingerprint}`), is not in the file: the program fetches it."
+        ),
+        Encoder::Folder(name) => writeln!(
+            card,
+            "\nThe text encoder, the sentence encoder `{name}` (fingerprint `{fingerprint}`), is not in the file, and the program cannot fetch it: \
+             whoever paints with the model needs the folder `{name}` too."
+        ),
+        Encoder::Unknown => writeln!(
+            card,
+            "\nThe text encoder is not in the file: the model paints from embeddings of the one that it was trained with."
+        ),
+    };
     card.push_str("\n## Training\n\n");
     for (stage, info) in &stages {
         let (name, stage) = (name_of(*stage), info);
@@ -126,22 +172,34 @@ fn card(model: &Model, name: &str, sha256: &str) -> String {
          ## Use\n\n\
          SHA-256 of `model.safetensors`: `{sha256}`.\n\n"
     );
-    if info.encoder.is_some() {
-        let _ = write!(
+    if !matches!(encoder, Encoder::Unknown) {
+        let option = match &encoder {
+            Encoder::Folder(name) => format!(" --encoder {name}"),
+            _ => String::new(),
+        };
+        let _ = writeln!(
             card,
             "From a hub repository `OWNER/{name}` of these files, or from the folder (`-m {name}`):\n\n\
-             ```\nstackgan generate -m hub:OWNER/{name} -p \"a small bird with a red head\" --seeds 0-7 --grid\n```\n\n\
-             ```rust\nlet model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;\n\
-             let pictures = model.generate(&[\"a small bird with a red head\"], 0, Sampling::default())?;\n```\n"
-        );
-    } else {
-        let _ = write!(
-            card,
-            "```rust\nlet model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;\n\
-             let paintings = model.paint_embeddings(&model.standardised(&embeddings)?, &seeds, Sampling::default())?; // (n, {}) and n seeds\n```\n",
-            info.stage1.net.text_dim
+             ```\nstackgan generate -m hub:OWNER/{name}{option} -p \"a small bird with a red head\" --seeds 0-7 --grid\n```"
         );
     }
+    let read = format!(
+        "let model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;"
+    );
+    let _ = match &encoder {
+        Encoder::Inside => write!(
+            card,
+            "\n```rust\n{read}\n\
+             let pictures = model.generate(&[\"a small bird with a red head\"], 0, Sampling::default())?;\n```\n"
+        ),
+        Encoder::Hub(_) | Encoder::Folder(_) => Ok(()),
+        Encoder::Unknown => write!(
+            card,
+            "```rust\n{read}\n\
+             let paintings = model.paint_embeddings(&model.standardised(&embeddings)?, &seeds, Sampling::default())?; // (n, {}) and n seeds\n```\n",
+            info.stage1.net.text_dim
+        ),
+    };
     if info.stage1.net.recipe == Recipe::Plain {
         let net = match model.last_stage() {
             Stage::One => "STAGE1_G",

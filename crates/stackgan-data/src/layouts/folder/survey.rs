@@ -45,7 +45,7 @@ pub(crate) struct Survey {
     pub(crate) uncaptioned: Vec<String>,
     /// Pictures without captions that this program painted.
     pub(crate) ours: Vec<String>,
-    /// Pictures whose text file cannot be read, with the error.
+    /// Pictures whose captions cannot be used, with the error of their text file or row.
     pub(crate) unread: Vec<(String, Error)>,
     /// Names in tables for which there is no picture.
     pub(crate) named_only: Vec<String>,
@@ -69,7 +69,7 @@ impl Survey {
     pub(crate) fn of(dir: &Path) -> Result<Self> {
         let files = files(dir)?;
         let mut survey = Self::default();
-        let mut rows = BTreeMap::new();
+        let (mut rows, mut unread) = (BTreeMap::new(), BTreeMap::new());
         let mut texts = BTreeMap::new();
         let mut pictures: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
         for (name, path) in files {
@@ -80,6 +80,8 @@ impl Survey {
                 let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
                 let table = read(&path)?;
                 survey.columns.join(table.columns);
+                let faults = table.unread.into_iter();
+                unread.extend(faults.map(|(name, error)| (format!("{prefix}{name}"), error)));
                 for (picture, row) in table.rows {
                     let full = format!("{prefix}{picture}");
                     if rows.insert(full.clone(), row).is_some() {
@@ -114,6 +116,10 @@ impl Survey {
         }
         for (key, (name, image)) in pictures {
             let (text, row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
+            if let Some(error) = unread.remove(&name) {
+                survey.unread.push((name, error));
+                continue;
+            }
             let Row { mut captions, class, split, bounds } = row;
             // Table rows are not counted by position, so empty captions can be dropped.
             captions.retain(|caption| !caption.is_empty());
@@ -178,7 +184,7 @@ impl Survey {
         notes
     }
 
-    /// The note about pictures that are left out because their text files cannot be read.
+    /// The note about pictures that are left out because their captions cannot be used.
     pub(super) fn unread_left_out(&self) -> Option<String> {
         let said = |(name, error): &(String, Error)| format!("{name}: {}", error.reason());
         let said: Vec<String> = self.unread.iter().map(said).collect();

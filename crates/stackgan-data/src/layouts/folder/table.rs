@@ -32,9 +32,12 @@ pub(crate) struct Row {
 type Rows = BTreeMap<String, Row>;
 
 /// A parsed table.
+#[derive(Default)]
 pub(super) struct Table {
     pub(super) rows: Rows,
     pub(super) columns: Columns,
+    /// Pictures with a caption that is too long, with the error of the first such row.
+    pub(super) unread: BTreeMap<String, Error>,
 }
 
 /// The names of the tables' columns.
@@ -243,13 +246,12 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let (class, split) = (column(&["class", "label"]), column(&["split"]));
     let bounds = ["x", "y", "width", "height"].map(|name| column(&[name]));
     let bounds = if bounds.contains(&None) { [None; 4] } else { bounds };
-    let mut columns = Columns::default();
+    let (mut table, mut faults) = (Table::default(), Faults::default());
     let used = [Some(name), text, class, split].into_iter().chain(bounds).flatten();
     let used: BTreeSet<usize> = used.collect();
     for (i, name) in header.iter().enumerate() {
-        columns.note(name.trim(), if used.contains(&i) { Known::Yes } else { Known::No });
+        table.columns.note(name.trim(), if used.contains(&i) { Known::Yes } else { Known::No });
     }
-    let (mut rows, mut faults) = (Rows::new(), Faults::default());
     for (i, record) in reader.records().enumerate() {
         let record = match record {
             Err(e) if matches!(e.kind(), csv::ErrorKind::UnequalLengths { .. }) => {
@@ -268,30 +270,27 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
             split: filled(split),
             bounds: Some(bounds.collect::<Vec<_>>()).filter(|numbers| !numbers.is_empty()),
         };
-        faults.note(facts.join(get(Some(name)).unwrap_or_default(), &mut rows, place));
+        faults.note(facts.join(get(Some(name)).unwrap_or_default(), &mut table, place));
     }
     faults.check(file)?;
-    Ok(Table { rows, columns })
+    Ok(table)
 }
 
 #[derive(serde::Deserialize)]
 struct Line {
     file_name: String,
-    #[serde(default, alias = "caption", alias = "captions")]
-    text: Texts,
-    #[serde(default, alias = "label")]
+    text: Option<Texts>,
+    caption: Option<Texts>,
+    captions: Option<Texts>,
     class: Option<Label>,
-    #[serde(default)]
+    label: Option<Label>,
     split: Option<String>,
-    #[serde(default)]
     bbox: Option<Vec<f64>>,
 }
 
-#[derive(Default, serde::Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Texts {
-    #[default]
-    None,
     One(String),
     Many(Vec<String>),
 }
@@ -303,10 +302,27 @@ enum Label {
     Name(String),
 }
 
-/// Reads `metadata.jsonl`: one object per line.
+/// The first value that is there. The names of further ones go to `unread`.
+fn first<T, const N: usize>(
+    values: [(&'static str, Option<T>); N],
+    unread: &mut Vec<&'static str>,
+) -> Option<T> {
+    let mut first = None;
+    for (name, value) in values {
+        match value {
+            Some(value) if first.is_none() => first = Some(value),
+            Some(_) => unread.push(name),
+            None => {}
+        }
+    }
+    first
+}
+
+/// Reads `metadata.jsonl`: one object per line. Of `text`, `caption` and `captions`, and of `class`
+/// and `label`, the first is taken.
 pub(super) fn read_jsonl(file: &Path) -> Result<Table> {
     let mut reader = open(file)?;
-    let (mut rows, mut columns, mut faults) = (Rows::new(), Columns::default(), Faults::default());
+    let (mut table, mut faults) = (Table::default(), Faults::default());
     let mut bytes = Vec::new();
     for row in 1.. {
         bytes.clear();
@@ -335,30 +351,35 @@ pub(super) fn read_jsonl(file: &Path) -> Result<Table> {
                 continue;
             }
         };
+        let mut unread = Vec::new();
+        let texts = [("text", line.text), ("caption", line.caption), ("captions", line.captions)];
+        let text = first(texts, &mut unread);
+        let class = first([("class", line.class), ("label", line.label)], &mut unread);
         // Parsed a second time for the names alone: with `serde(flatten)` the values would be kept
         // in memory.
         let names: BTreeMap<String, IgnoredAny> =
             serde_json::from_slice(bytes).map_err(malformed)?;
         for name in names.keys() {
-            columns.note(name, if KEYS.contains(&&**name) { Known::Yes } else { Known::No });
+            let used = KEYS.contains(&&**name) && !unread.contains(&&**name);
+            table.columns.note(name, if used { Known::Yes } else { Known::No });
         }
         let facts = Facts {
-            captions: match line.text {
-                Texts::None => Vec::new(),
-                Texts::One(text) => vec![text],
-                Texts::Many(texts) => texts,
+            captions: match text {
+                None => Vec::new(),
+                Some(Texts::One(text)) => vec![text],
+                Some(Texts::Many(texts)) => texts,
             },
-            class: line.class.map(|label| match label {
+            class: class.map(|label| match label {
                 Label::Number(number) => number.to_string(),
                 Label::Name(name) => name,
             }),
             split: line.split.as_deref(),
             bounds: line.bbox.map(|numbers| numbers.iter().map(f64::to_string).collect()),
         };
-        faults.note(facts.join(&line.file_name, &mut rows, place));
+        faults.note(facts.join(&line.file_name, &mut table, place));
     }
     faults.check(file)?;
-    Ok(Table { rows, columns })
+    Ok(table)
 }
 
 fn open(file: &Path) -> Result<BufReader<std::io::Take<File>>> {
@@ -393,19 +414,20 @@ struct Facts<'a> {
 impl Facts<'_> {
     /// Checks the row and merges it with earlier rows of the same picture, which it must not
     /// contradict.
-    fn join(self, name: &str, rows: &mut Rows, place: Place<'_>) -> Result<()> {
+    fn join(self, name: &str, table: &mut Table, place: Place<'_>) -> Result<()> {
+        let Table { rows, unread, .. } = table;
         let name = name.trim_start_matches("./");
         checked_key(name, place.file, place.row)?;
         let row = rows.entry(name.to_owned()).or_default();
         for caption in self.captions {
             let caption = crate::captions::clean(&caption.trim().replace(['\r', '\n'], " "));
             if caption.len() > MAX_CAPTION {
+                let what = format!("caption of row {} is too long", place.row);
                 let expected = format!("at most {MAX_CAPTION} bytes");
-                return Err(place.refuse(
-                    "caption is too long",
-                    &expected,
-                    &format!("{} bytes", caption.len()),
-                ));
+                let found = format!("{} bytes", caption.len());
+                let error = place.refuse(&what, &expected, &found);
+                unread.entry(name.to_owned()).or_insert(error);
+                continue;
             }
             row.captions.push(caption);
         }

@@ -134,11 +134,13 @@ fn a_table_adds_boxes_classes_and_splits_to_captions_beside() {
 #[test]
 fn json_lines() {
     let table = "{\"file_name\": \"a.jpg\", \"text\": [\"one\", \"\", \"three\"], \"bbox\": [0, 1, 2, 3], \"label\": 4}\n\n\
-                 {\"file_name\": \"b.jpg\", \"text\": \"only\", \"label\": 5, \"other\": {\"x\": [1]}}\n";
+                 {\"file_name\": \"b.jpg\", \"captions\": [\"x\"], \"caption\": \"only\", \"label\": 5, \"class\": \"c\", \"other\": {\"x\": [1]}}\n";
     let data = all(&[("metadata.jsonl", table), ("a.jpg", ""), ("b.jpg", "")]);
     assert_eq!(captions(&data), [("a", vec!["one", "three"]), ("b", vec!["only"])]);
     assert_eq!(data.items[0].bounding_box.unwrap().height, 3.0);
     assert_eq!((data.items[0].class, data.items[1].class), (1, 2));
+    // Of several keys for one thing, the first of the documentation's is read.
+    assert!(data.notes.join("\n").contains("not used: captions, label, other"), "{:?}", data.notes);
 }
 
 #[test]
@@ -231,7 +233,7 @@ fn blank_texts_are_no_captions_and_unread_ones_are_all_named() {
     assert!(data.notes[0].contains("1 picture without captions left out"), "{:?}", data.notes);
     let long = "x".repeat(5000);
     let said = error(&[("a.jpg", ""), ("a.txt", &*long), ("b.jpg", ""), ("b.txt", &*long)]);
-    assert!(said.starts_with("2 caption files cannot be read"), "{said}");
+    assert!(said.starts_with("captions of 2 pictures cannot be used"), "{said}");
     assert!(said.contains("a.txt: caption is too long") && said.contains("b.txt:"), "{said}");
 }
 
@@ -240,11 +242,15 @@ fn pictures_whose_captions_cannot_be_used_are_told_with_others_and_left_out() {
     let long = "x".repeat(5000);
     let dir =
         folder(&[("a.jpg", ""), ("a.txt", &*long), ("b.jpg", ""), ("c.jpg", ""), ("c.txt", "c")]);
+    let table = format!("file_name,text\nt.jpg,short\nt.jpg,{long}\n");
+    std::fs::write(dir.path().join("metadata.csv"), table).unwrap();
+    std::fs::write(dir.path().join("t.jpg"), "").unwrap();
     std::fs::write(dir.path().join("d.jpg"), "").unwrap();
     std::fs::write(dir.path().join("d.txt"), b"\xff\xfea").unwrap(); // half a character of UTF-16
     let said = read(dir.path(), Reading::default()).unwrap_err().to_string();
     for part in [
-        "2 caption files cannot be read",
+        "captions of 3 pictures cannot be used",
+        "metadata.csv: caption of row 2 is too long (found 5000 bytes)",
         "captions of pictures: 1 (b.jpg)",
         "`stackgan data import DIR --uncaptioned leave-out`",
     ] {
@@ -256,7 +262,7 @@ fn pictures_whose_captions_cannot_be_used_are_told_with_others_and_left_out() {
     let notes = data.notes.join("\n");
     for part in [
         "1 picture without captions left out (b.jpg)",
-        "2 pictures whose captions cannot be used left out (a.jpg: caption is too long (found 5000 bytes), d.jpg: ",
+        "3 pictures whose captions cannot be used left out (a.jpg: caption is too long (found 5000 bytes), d.jpg: ",
     ] {
         assert!(notes.contains(part), "{part} in {notes}");
     }

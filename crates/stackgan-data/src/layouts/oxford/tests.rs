@@ -84,6 +84,9 @@ fn reed_s_list_and_the_release_s_lists_decide() {
     assert_eq!((data.items[0].captions[0].as_str(), data.items[0].class), ("one of 4", 2));
     assert_eq!((data.count(Split::Train), data.count(Split::Test)), (2, 1));
     assert!(data.notes.is_empty());
+    std::fs::remove_file(dir.path().join("test/filenames.pickle")).unwrap();
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(data.notes, ["there are no pictures for testing"]);
     write(&dir, "test/filenames.pickle", &list(&["jpg/image_00001"]));
     let error = read(dir.path(), Reading::default()).unwrap_err().to_string();
     assert!(error.contains("listed twice"), "{error}");
