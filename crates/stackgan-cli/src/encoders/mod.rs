@@ -2,6 +2,7 @@
 
 mod encoding;
 mod features;
+mod kept;
 mod made_by;
 mod named;
 mod scores;
@@ -11,6 +12,7 @@ mod unread;
 
 pub(crate) use encoding::{encode, encode_captions, encoded};
 pub(crate) use features::{better_encoder, picture_features, picture_network, weights_of};
+pub(crate) use kept::check_new;
 pub(crate) use made_by::{ClaimedMaker, ImportedEmbeddings};
 pub(crate) use named::{
     Encoder, HUB, attach, attach_to_read, kind, load, load_trained, open, with_image_side,

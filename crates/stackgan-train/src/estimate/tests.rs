@@ -199,7 +199,9 @@ fn the_second_discriminator_is_counted() {
             Head::new(side, net.text_dim, &params.trained().pp(i)).unwrap();
         }
         let counted = heads(&net, stage);
-        assert_eq!(counted.weights + counted.statistics, params.count() as u64);
+        let all: usize = params.all().iter().map(|(_, var)| var.elem_count()).sum();
+        assert_eq!(counted.weights, params.count() as u64);
+        assert_eq!(counted.weights + counted.statistics, all as u64);
         // Two maps of each layer of the encoders, the largest of them at an eighth of what the network is shown.
         let largest = 64 * (projected::side(stage) as u64 / 8).pow(2);
         assert!(counted.kept > 2 * largest && counted.kept < 4 * largest, "{}", counted.kept);

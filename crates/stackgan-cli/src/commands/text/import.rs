@@ -12,10 +12,9 @@ use stackgan_core::text::{CharCnnRnnConfig, TextEncoder as _};
 use stackgan_data::embeddings::{self, Captioned};
 use stackgan_data::formats::read_bounded;
 
-use super::check_new;
 use crate::args::{self, LetterCase, TextImport};
 use crate::context::Context;
-use crate::encoders::{ClaimedMaker, ImportedEmbeddings};
+use crate::encoders::{ClaimedMaker, ImportedEmbeddings, check_new};
 use crate::exit::Problem;
 use crate::output::{Answer, Form, apart, create_folder_of, path_text, write_file};
 use crate::weights;

@@ -7,12 +7,11 @@ use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::text::{ImageInputs, Scores, TextTrainConfig, check};
 
-use super::check_new;
 use crate::args::{self, EncoderSize};
 use crate::datasets::open_any;
 use crate::encoders::{
-    Length, Lesson, SMALL_STEPS, Unfinished, describe_scores, picture_features, scores, train,
-    training_classes, warn_unread, warning, weights_of,
+    Length, Lesson, SMALL_STEPS, Unfinished, check_new, describe_scores, picture_features, scores,
+    train, training_classes, warn_unread, warning, weights_of,
 };
 use crate::output::{Answer, Form, apart, check_writable, path_text, write_kept};
 use crate::progress::Manner;
