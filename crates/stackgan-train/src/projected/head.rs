@@ -48,7 +48,13 @@ impl Head {
         for layer in &self.encode {
             x = layer.forward(&x, Statistics::OfBatch { parts })?;
         }
-        x.leave()
+        match x.sizes()? {
+            // Of other pictures there would be several logits each.
+            (_, _, 4, 4) => x.leave(),
+            found => candle_core::bail!(
+                "a head ends with maps of 4x4, found {found:?}: pictures of the other stage"
+            ),
+        }
     }
 
     /// Returns logits `(parts n,)` of encoded pictures with embeddings `(parts n, text_dim)`.

@@ -133,10 +133,10 @@ impl Projected {
     }
 
     /// G's loss: that the heads take what it painted, `(n, 3, size, size)` as D sees it, for real
-    /// pictures with these texts.
+    /// pictures with these texts, `(n, text_dim)`.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// When shapes do not fit, as of pictures of the other stage.
     pub fn of_g(&self, painted: &Tensor, text: &Tensor) -> crate::Result<Tensor> {
         let maps = self.projection.maps(painted)?;
         let loss = |(head, maps): (&Head, _)| {
