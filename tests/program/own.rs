@@ -145,7 +145,7 @@ fn a_preview_loses_nothing_of_ones_own() {
     };
     for (cwd, data, output, part) in [
         (&*own, ".", "sheet.png", "part of the dataset"),
-        (&own, ".", "red/bird 0.png", "part of the dataset"),
+        (&own, ".", "red/bird 0.jpg", "part of the dataset"),
         (&own, ".", "new/sheet.png", "part of the dataset"),
         (&own, ".", "prepared/../sheet.png", "part of the dataset"),
         (dir, "own", "own/../own/sheet.png", "part of the dataset"),
@@ -393,6 +393,18 @@ fn embeddings_made_elsewhere_are_trained_on() {
     let (code, said) = failed(dir, &training("1", "x", &["--encoder", "e", "--embeddings", "f"]));
     assert!(code == 2 && said.contains("--embeddings"), "{code} {said}");
 
+    // A picture file is only touched: the prepared file is made anew, the embeddings may stay.
+    let touched = fs::read_dir(own.join("red")).unwrap().map(|entry| entry.unwrap().path());
+    let touched = touched.filter(|path| path.extension().unwrap() != "txt").max().unwrap();
+    let touched = fs::File::options().write(true).open(touched).unwrap();
+    touched.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let checked = done(dir, &["data", "check", "own", "-q"]);
+    assert!(checked.contains("one for each caption"), "{checked}");
+    assert!(checked.contains("whether they still belong to the pictures"), "{checked}");
+    done(dir, &["data", "import", "own", "--contrast", "as-released", "-q"]);
+    let checked = done(dir, &["data", "check", "own", "-q"]);
+    assert!(!checked.contains("whether they still belong"), "{checked}");
+
     // A caption is corrected: the embeddings now belong to another dataset.
     let text = own.join("red/bird 0.txt");
     fs::write(&text, "another bird").unwrap();
@@ -428,4 +440,11 @@ fn a_folder_that_cannot_be_written_has_its_embeddings_too() {
     let before: Vec<_> = files.clone().map(times).collect();
     done(dir, &["data", "import", "own", "-q"]);
     assert!(files.map(times).eq(before));
+
+    // Writable again, and what is new lies in the folder: the embeddings are found where they were.
+    fs::remove_file(own.join("prepared")).unwrap();
+    fs::remove_file(dir.join(said.lines().nth(1).unwrap())).unwrap();
+    let eval = ["eval", "-m", "high", "--data", "own", "--metrics", "variety", "--num", "10"];
+    done(dir, &[&eval[..], &["--split", "train", "-q"]].concat());
+    assert!(own.join("prepared/prepared-304.safetensors").is_file());
 }

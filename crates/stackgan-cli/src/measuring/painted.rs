@@ -60,10 +60,10 @@ impl DatasetPainter {
         let stage = stage_of(&loaded, options.stage, model)?;
         let size = picture_size(stage);
         let recipe = loaded.stage_info(stage)?.net.recipe;
-        let data = datasets::open(data, (size, datasets::resizing(recipe)), context.manner)?;
+        let prepared = datasets::open(data, (size, datasets::resizing(recipe)), context.manner)?;
         let embeddings = match (options.embeddings, loaded.encoder()) {
             (None, Some(_)) => None,
-            (file, _) => Some(painting::embeddings(&loaded, file, Some(&data))?),
+            (file, _) => Some(painting::embeddings(&loaded, file, (data, &prepared))?),
         };
         let sampling =
             Sampling { stage: Some(stage), z_scale: options.z_scale, ..Sampling::default() };
@@ -73,7 +73,7 @@ impl DatasetPainter {
             model: loaded,
             sha256,
             file: model.to_path_buf(),
-            data,
+            data: prepared,
             embeddings,
             sampling,
             seed: options.seed,

@@ -14,7 +14,7 @@ use stackgan_data::embeddings::{Embeddings, UNKNOWN};
 use stackgan_data::prepared::Prepared;
 
 use super::painter::Read;
-use crate::datasets::{ANY_SIZE, imported_embeddings, open_any};
+use crate::datasets::{ANY_SIZE, embeddings_of, imported_embeddings, open_any};
 use crate::exit::Problem;
 use crate::output::quoted;
 use crate::progress::Manner;
@@ -58,8 +58,8 @@ impl Given {
         EmbeddingsAt { file, data }: EmbeddingsAt<'_>,
         manner: Manner,
     ) -> Result<Self> {
-        let data = data.map(|path| open_any(path, ANY_SIZE, manner)).transpose()?;
-        let embeddings = opened(file, data.as_deref())?;
+        let prepared = data.map(|path| open_any(path, ANY_SIZE, manner)).transpose()?;
+        let embeddings = opened(file, data.zip(prepared.as_deref()))?;
         let trained = model.encoder_fingerprint();
         let wide = model.info().stage1.net.text_dim == embeddings.dim();
         if wide && trained.starts_with(UNKNOWN) && trained != embeddings.encoder() {
@@ -68,7 +68,7 @@ impl Given {
         } else {
             belong(model, &embeddings)?;
         }
-        Ok(Self { embeddings, data, hashed: RefCell::default() })
+        Ok(Self { embeddings, data: prepared, hashed: RefCell::default() })
     }
 
     /// Number of rows.
@@ -130,28 +130,32 @@ impl Given {
     }
 }
 
-/// Opens the embeddings of `file`, or those that were imported for `data`. They must come from the
-/// encoder that the model was trained with, if the model names it.
+/// Opens the embeddings of `file`, or those that were imported for `data`, a path and what is prepared
+/// of it. They must come from the encoder that the model was trained with, if the model names it.
 ///
 /// # Errors
 /// Code 4 when they do not exist, 3 when they come from another encoder.
 pub(crate) fn embeddings(
     model: &Model,
     file: Option<&Path>,
-    data: Option<&Prepared>,
+    data: (&Path, &Prepared),
 ) -> Result<Embeddings> {
+    let data = Some(data);
     let embeddings = opened(file, data)?;
     belong(model, &embeddings)?;
     Ok(embeddings)
 }
 
 /// Opens the embeddings of `file`, or those that were imported for `data`.
-fn opened(file: Option<&Path>, data: Option<&Prepared>) -> Result<Embeddings> {
-    let beside = data.map(|data| imported_embeddings(data.path()));
-    let file: PathBuf = file.map(Path::to_path_buf).or(beside).unwrap_or_default();
+fn opened(file: Option<&Path>, data: Option<(&Path, &Prepared)>) -> Result<Embeddings> {
+    let imported = || {
+        let (path, prepared) = data?;
+        Some(embeddings_of(path).unwrap_or_else(|| imported_embeddings(prepared.path())))
+    };
+    let file: PathBuf = file.map(Path::to_path_buf).or_else(imported).unwrap_or_default();
     if !file.is_file() {
         let place = format!("file: {}", file.display());
-        let folder = data.and_then(|data| data.path().parent()?.parent());
+        let folder = data.map(|(path, _)| path).filter(|path| path.is_dir());
         let folder = folder.map_or("DIR".to_owned(), quoted);
         let remedy = format!(
             "import those that it was trained with: `stackgan data import {folder} --embeddings PATH`"
@@ -160,8 +164,8 @@ fn opened(file: Option<&Path>, data: Option<&Prepared>) -> Result<Embeddings> {
         return Err(Problem::missing(what, place, "embeddings of the captions", remedy).into());
     }
     let embeddings = Embeddings::open(&file)?;
-    if let Some(data) = data {
-        embeddings.check(data)?;
+    if let Some((_, prepared)) = data {
+        embeddings.check(prepared)?;
     }
     Ok(embeddings)
 }

@@ -128,7 +128,10 @@ impl Exhibit {
                 Damaged::LeaveOut => found.extend(tried.find_map(Result::ok)),
             }
         }
-        Ok(found)
+        match data.items.first().filter(|_| found.is_empty() && n > 0) {
+            Some(first) => Ok(vec![of(first)?]), // none can be used: what is wrong with the first
+            None => Ok(found),
+        }
     }
 
     /// `n` pictures of a prepared file, evenly spread over it.

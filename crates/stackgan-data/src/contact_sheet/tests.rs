@@ -59,6 +59,12 @@ fn instead_of_a_damaged_picture_comes_the_next_one() {
     let names: Vec<String> = of(Damaged::LeaveOut).unwrap().into_iter().map(|e| e.name).collect();
     let expected = [0, 4].map(|i: usize| data.items[i].key.clone());
     assert!(names.iter().zip(expected).all(|(name, key)| name.starts_with(&key)), "{names:?}");
+    // If none can be used, it is said of one what is wrong with it.
+    for item in &data.items {
+        std::fs::write(&item.image, "damaged").unwrap();
+    }
+    let error = of(Damaged::LeaveOut).unwrap_err().to_string();
+    assert!(error.contains(data.items[0].image.to_str().unwrap()), "{error}");
 }
 
 #[test]

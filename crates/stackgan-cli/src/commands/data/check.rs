@@ -9,6 +9,7 @@ use stackgan_data::crop::Fit;
 use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::Kind;
+use stackgan_data::prepared::Prepared;
 use stackgan_data::{counted, first_few};
 use stackgan_train::config::{self, TrainConfig};
 
@@ -18,6 +19,9 @@ use crate::datasets::{self, ANY_SIZE, FolderOptions};
 use crate::exit::Problem;
 use crate::output::{Answer, Form, path_text};
 use crate::progress::{Manner, Phase};
+
+/// What is said of embeddings of an earlier import with the same captions.
+const DOUBT: &str = "pictures have changed since the import: the next one, or `train`, tells whether they still belong to the pictures";
 
 /// Number of embeddings checked at a time.
 const ROWS: usize = 4096;
@@ -136,7 +140,9 @@ impl Found {
             }
         }
         self.few = few(&dataset);
-        self.embeddings = embeddings(path)?;
+        let (embeddings, doubt) = embeddings(path, &dataset)?.unzip();
+        self.embeddings = embeddings;
+        self.warnings.extend(doubt.flatten());
         Ok(())
     }
 }
@@ -170,13 +176,12 @@ fn few(dataset: &Dataset) -> Option<String> {
 }
 
 /// Checks that the embeddings imported for the folder belong to its captions, and that all values
-/// are finite.
-fn embeddings(folder: &Path) -> Result<Option<Counted>> {
+/// are finite. Returns also what only the next import can tell.
+fn embeddings(folder: &Path, dataset: &Dataset) -> Result<Option<(Counted, Option<String>)>> {
     let Some(file) = datasets::embeddings_of(folder) else { return Ok(None) };
-    let Some(data) = datasets::there(folder, ANY_SIZE)? else {
-        let parts = ("embeddings of what the folder holds now", "those of an earlier import");
-        let remedy = "import them again: `stackgan data import`, with `--embeddings` and the files";
-        return Err(Problem::data("the embeddings are stale", &file, parts, remedy).into());
+    let (data, doubt) = match datasets::there(folder, ANY_SIZE)? {
+        Some(data) => (data, None),
+        None => (before(folder, dataset, &file)?, Some(DOUBT.to_owned())),
     };
     let embeddings = Embeddings::open(&file)?;
     embeddings.check(&data)?;
@@ -191,7 +196,19 @@ fn embeddings(folder: &Path) -> Result<Option<Counted>> {
             return Err(Problem::data("the embeddings are damaged", &file, parts, remedy).into());
         }
     }
-    Ok(Some(Counted { file: path_text(&file), rows, dim }))
+    Ok(Some((Counted { file: path_text(&file), rows, dim }, doubt)))
+}
+
+/// The prepared data of an earlier import, of the captions that the folder holds now.
+fn before(folder: &Path, dataset: &Dataset, embeddings: &Path) -> Result<Prepared> {
+    let captions = || dataset.items.iter().flat_map(|item| &item.captions);
+    let earlier = datasets::files(folder).into_iter().filter_map(|file| Prepared::open(&file).ok());
+    let same = |data: &Prepared| captions().eq(data.all_captions());
+    earlier.into_iter().find(same).ok_or_else(|| {
+        let parts = ("embeddings of what the folder holds now", "those of an earlier import");
+        let remedy = "import them again: `stackgan data import`, with `--embeddings` and the files";
+        Problem::data("the embeddings are stale", embeddings, parts, remedy).into()
+    })
 }
 
 impl Answer for Found {
