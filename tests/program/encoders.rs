@@ -468,10 +468,14 @@ fn a_second_discriminator_sees_through_features() {
         |args: Vec<String>| failed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>());
     let (code, text) = fails(projected("1", "none", &[]));
     assert!(code == 2 && !dir.join("none").exists(), "{text}");
-    for part in ["loss.projected, from: --set", "`--features` names no network", "--features FILE"]
-    {
+    for part in ["loss.projected, from: --set", "found no `--features`", "--features FILE"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    let birds = WORLD.birds().display().to_string();
+    let preset = ["--preset", "photo-projected", "--data", &birds];
+    let (code, text) = failed(dir, &[&["train", "--stage", "1"][..], &preset].concat());
+    assert!(code == 2 && text.contains("preset photo-projected-stage1"), "{text}");
+    assert!(!text.contains("encoder"), "before an encoder is trained: {text}");
     let features = ["--features", "lite0.safetensors"];
     train(dir, &projected("1", "first", &features));
     train(dir, &projected("2", "whole", &[&features[..], &["--stage1", "first"]].concat()));

@@ -95,14 +95,14 @@ fn settings_come_in_layers_and_say_from_where() {
 fn what_config_show_prints_is_a_complete_configuration() {
     let dir = tempfile::tempdir().unwrap();
     for (preset, stage) in
-        [("toy", "1"), ("photo", "2"), ("cub", "2"), ("oxford", "1"), ("coco", "2")]
+        [("toy", "1"), ("photo-projected", "2"), ("cub", "2"), ("oxford", "1"), ("coco", "2")]
     {
         let shown = done(dir.path(), &["config", "show", "--preset", preset, "--stage", stage]);
         fs::write(dir.path().join("shown.toml"), shown).unwrap();
         done(dir.path(), &["config", "check", "shown.toml"]);
     }
     let names = done(dir.path(), &["config", "presets"]);
-    assert_eq!(names.lines().count(), 10);
+    assert_eq!(names.lines().count(), 12);
     for name in names.lines().map(|l| l.split_whitespace().next().unwrap()) {
         fs::write(
             dir.path().join("preset.toml"),

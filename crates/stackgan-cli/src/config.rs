@@ -292,15 +292,21 @@ impl Layers {
 
     /// The origin of the value of a key, unless that is the preset's, which a command may change.
     pub(crate) fn chosen(&self, key: &str) -> Option<&Origin> {
-        let (_, origin) = self.values.get(key)?;
-        (!matches!(origin, Origin::Preset(_))).then_some(origin)
+        self.origin(key).filter(|origin| !matches!(origin, Origin::Preset(_)))
     }
 
     /// The origin of the value of a key that was typed or is in the environment: neither a preset's nor
     /// a file's.
     pub(crate) fn typed(&self, key: &str) -> Option<&Origin> {
-        let (_, origin) = self.values.get(key)?;
-        matches!(origin, Origin::Set | Origin::Environment(_) | Origin::Flag(_)).then_some(origin)
+        let typed = |origin: &&Origin| {
+            matches!(origin, Origin::Set | Origin::Environment(_) | Origin::Flag(_))
+        };
+        self.origin(key).filter(typed)
+    }
+
+    /// The origin of the value of a key.
+    pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
+        self.values.get(key).map(|(_, origin)| origin)
     }
 
     /// The checked configuration.

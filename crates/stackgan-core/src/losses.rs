@@ -53,6 +53,19 @@ pub fn square_means(image: &Tensor, side: usize) -> Result<Tensor> {
     image.reshape(squares)?.mean(4)?.mean(2)?.reshape((batch, channels, side, side))
 }
 
+/// Returns the mode-seeking loss of two batches of images that were painted for the same texts from
+/// other noise: the reciprocal of how far they differ per difference of `z`.
+///
+/// The formula is 1 / (mean |a - b| / mean |z_a - z_b| + 1e-5). Source: Mao et al. 2019, "Mode
+/// seeking generative adversarial networks", equation 3 (its minimum instead of a maximum) and code.
+///
+/// # Errors
+/// Different shapes.
+pub fn mode_seeking(images: [&Tensor; 2], noises: [&Tensor; 2]) -> Result<Tensor> {
+    let apart = |[a, b]: [&Tensor; 2]| (a - b)?.abs()?.mean_all();
+    ((apart(images)? / apart(noises)?)? + 1e-5)?.recip()
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::{Device, Var};
@@ -113,6 +126,18 @@ mod tests {
         Ok(())
     }
 
+    #[test]
+    fn mode_seeking_is_the_ratio_of_the_distances_upside_down() -> Result<()> {
+        let t = |values: &[f32]| Tensor::from_slice(values, (2, 1), &Device::Cpu);
+        let (z, others) =
+            ([&t(&[0.0, 1.0])?, &t(&[4.0, -1.0])?], [&t(&[0.5, 0.0])?, &t(&[-0.5, 0.5])?]);
+        // Distances 4 and 2, so 3; 1 and 0.5, so 0.75.
+        assert!((scalar(&mode_seeking(others, z)?) - 4.0).abs() < 1e-3);
+        let same = scalar(&mode_seeking([others[0]; 2], z)?);
+        assert!((same - 1e5).abs() < 1.0, "{same}");
+        Ok(())
+    }
+
     /// Compares the gradient of `loss` at `x` with central differences in f64, coordinate by
     /// coordinate.
     fn check_gradient(
@@ -156,6 +181,9 @@ mod tests {
         check_gradient("kl logvar", &x, &[3, 4], |logvar| kl_log_variance(&other, logvar))?;
         check_gradient("kl mu", &x, &[3, 4], |mu| kl_log_sigma(mu, &other))?;
         check_gradient("kl log sigma", &x, &[3, 4], |log_sigma| kl_log_sigma(&other, log_sigma))?;
+        check_gradient("mode seeking", &x, &[3, 4], |x| {
+            mode_seeking([x, &other], [&other, &other.neg()?])
+        })?;
         let low = Tensor::from_vec(normals(3 * 16 * 16, 2), (1, 3, 16, 16), &Device::Cpu)?;
         let image = normals(3 * 32 * 32, 3);
         check_gradient("colour", &image, &[1, 3, 32, 32], |image| colour_consistency(image, &low))

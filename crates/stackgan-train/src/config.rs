@@ -22,6 +22,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("toy-stage2", include_str!("../presets/toy-stage2.toml")),
     ("photo-stage1", include_str!("../presets/photo-stage1.toml")),
     ("photo-stage2", include_str!("../presets/photo-stage2.toml")),
+    ("photo-projected-stage1", include_str!("../presets/photo-projected-stage1.toml")),
+    ("photo-projected-stage2", include_str!("../presets/photo-projected-stage2.toml")),
     ("cub-stage1", include_str!("../presets/cub-stage1.toml")),
     ("cub-stage2", include_str!("../presets/cub-stage2.toml")),
     ("oxford-stage1", include_str!("../presets/oxford-stage1.toml")),
@@ -199,6 +201,10 @@ pub struct LossConfig {
     /// the releases; the key is left out when 0.
     #[serde(default, skip_serializing_if = "off")]
     pub projected: f64,
+    /// Weight of the mode-seeking loss of Stage-I ([`stackgan_core::losses::mode_seeking`]). 0 in the
+    /// releases; the key is left out when 0. 1 in Mao et al. 2019.
+    #[serde(default, skip_serializing_if = "off")]
+    pub mode_seeking: f64,
 }
 
 impl LossConfig {
@@ -208,14 +214,24 @@ impl LossConfig {
         if self.r1.gamma > 0.0 {
             at_least("loss.r1.every", self.r1.every as f64, 1.0)?;
         }
-        let (key, weight) = ("loss.colour_consistency", self.colour_consistency);
-        within(key, weight, 0.0, 1e4)?;
-        if stage == Stage::One && weight > 0.0 {
-            let expected = "0 in Stage-I, which has no smaller picture";
+        within("loss.colour_consistency", self.colour_consistency, 0.0, 1e4)?;
+        within("loss.matching", self.matching, 0.0, 1e4)?;
+        within("loss.projected", self.projected, 0.0, 1e4)?;
+        within("loss.mode_seeking", self.mode_seeking, 0.0, 1e4)?;
+        let (key, weight, expected) = match stage {
+            Stage::One => {
+                let expected = "0 in Stage-I, which has no smaller picture";
+                ("loss.colour_consistency", self.colour_consistency, expected)
+            }
+            Stage::Two => {
+                let expected = "0 in Stage-II, which paints what Stage-I drew from the noise";
+                ("loss.mode_seeking", self.mode_seeking, expected)
+            }
+        };
+        if weight > 0.0 {
             return Err(invalid(key, expected, &weight.to_string()));
         }
-        within("loss.matching", self.matching, 0.0, 1e4)?;
-        within("loss.projected", self.projected, 0.0, 1e4)
+        Ok(())
     }
 }
 
@@ -328,6 +344,7 @@ impl TrainConfig {
         let others = [
             ("loss.matching".to_owned(), toml::Value::Float(0.0)),
             ("loss.projected".to_owned(), toml::Value::Float(0.0)),
+            ("loss.mode_seeking".to_owned(), toml::Value::Float(0.0)),
             ("run.keep_every".to_owned(), toml::Value::Integer(0)),
         ];
         knobs.chain(others).collect()
@@ -349,6 +366,10 @@ impl TrainConfig {
         self.knobs.check(self.stage, self.net.recipe, self.optim.batch)?;
         self.loss.check(self.stage)?;
         self.noise.check()?;
+        if self.loss.mode_seeking > 0.0 && self.noise.train_z == 0.0 {
+            let expected = "above 0 with `loss.mode_seeking`, which compares draws";
+            return Err(invalid("noise.train_z", expected, "0"));
+        }
         self.run.check()
     }
 

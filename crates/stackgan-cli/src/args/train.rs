@@ -130,8 +130,8 @@ pub(crate) enum Resuming {
 /// The sources of the settings. Precedence: flag, `--set`, environment, `--config`, preset.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// The dataset whose settings to use: toy, photo, cub, oxford or coco; default: that of
-    /// the run or of its Stage-I, else `toy` for toy birds and `photo` for other pictures
+    /// The dataset whose settings to use: toy, photo, photo-projected, cub, oxford or coco; default:
+    /// that of the run or of its Stage-I, else `toy` for toy birds and `photo` for other pictures
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// A TOML file that overrides the preset; it need not be complete

@@ -9,7 +9,7 @@ use stackgan_train::config::{PRESETS, TrainConfig, preset};
 use crate::args;
 use crate::config::{Layers, environment, read_toml};
 use crate::exit::Problem;
-use crate::output::{Answer, Form, path_text, print};
+use crate::output::{Answer, Form, aligned, path_text, print};
 
 /// Shows, checks or lists settings.
 pub(super) fn run(args: args::Config) -> Result<()> {
@@ -123,6 +123,7 @@ impl Presets {
 
 impl Answer for Presets {
     fn lines(&self) -> Vec<String> {
-        self.0.iter().map(|Preset { name, about }| format!("{name:14}  {about}")).collect()
+        let row = |preset: &Preset| [preset.name, preset.about].map(str::to_owned);
+        aligned(&self.0.iter().map(row).collect::<Vec<_>>())
     }
 }

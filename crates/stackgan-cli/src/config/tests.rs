@@ -91,6 +91,20 @@ fn the_photo_preset_is_what_was_measured_on_real_birds() {
     }
 }
 
+/// docs/experiments.md, "Real birds, projected".
+#[test]
+fn the_projected_preset_is_photo_with_what_was_measured() {
+    let both = ["loss.projected=1.0", "knobs.diff_augment=translation,cutout"];
+    let first = ["loss.mode_seeking=0.3", "optim.steps=2500"];
+    for (stage, more) in [(Stage::One, &first[..]), (Stage::Two, &[])] {
+        let of = |preset: &str, pairs: &[&str]| {
+            let settings = Settings { preset: Some(preset.to_owned()), ..set(pairs) };
+            Layers::new(stage, &settings, []).unwrap().resolve().unwrap()
+        };
+        assert_eq!(of("photo-projected", &[]), of("photo", &[&both[..], more].concat()));
+    }
+}
+
 #[test]
 fn another_kind_of_decay_replaces_the_whole_group() {
     use stackgan_train::schedule::Decay;

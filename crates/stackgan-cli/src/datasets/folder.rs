@@ -31,7 +31,9 @@ pub(crate) fn of_preset(dataset: &str, manner: Manner) -> Result<PathBuf> {
     if dataset != TOY {
         let place = format!("folder: {}", folder.display());
         let remedy = match dataset {
-            "photo" => "name the folder of your pictures: `--data DIR`".to_owned(),
+            "photo" | "photo-projected" => {
+                "name the folder of your pictures: `--data DIR`".to_owned()
+            }
             _ => format!("`stackgan data fetch {dataset}` gets it; or name a folder: `--data DIR`"),
         };
         return Err(

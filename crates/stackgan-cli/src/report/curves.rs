@@ -41,6 +41,12 @@ const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
         "Falls: the text encoder finds the caption of each picture.",
     ),
     (
+        "Generator: mode seeking",
+        &["mode_seeking"],
+        Axis::Size,
+        "High: the noise hardly changes the pictures.",
+    ),
+    (
         "Conditioning augmentation: KL",
         &["kl"],
         Axis::Number,

@@ -320,7 +320,8 @@ impl Memory {
         let stage1 = if tuned { under.kept } else { 4 * under.largest };
         // In D's step the network keeps nothing but what the heads see, and has a few maps of all groups at once.
         let in_d = in_d + (shown + 1) * UNDERWAY * looks.largest;
-        let kept = in_d.max(g.kept + d.kept + matching.kept + looks.kept) + stage1;
+        let painted = if cfg.loss.mode_seeking > 0.0 { 2 * g.kept } else { g.kept };
+        let kept = in_d.max(painted + d.kept + matching.kept + looks.kept) + stage1;
         let underway = UNDERWAY * g.largest.max(d.largest);
         let pictures = F32 * (part * (kept + underway) + batch * shown * picture);
         let loading = batch * (cfg.run.prefetch as u64 + 2) * shown * picture; // bytes

@@ -189,6 +189,18 @@ fn the_matching_loss_is_counted() {
     assert_eq!(with.variables - without.variables, 4 * numbers as u64);
 }
 
+/// The pictures of the other noise are kept besides.
+#[test]
+fn mode_seeking_is_counted() {
+    let mut cfg = configs().remove(0);
+    (cfg.net.gf, cfg.optim.batch) = (64, 4);
+    let of = |cfg: &TrainConfig| Memory::of(cfg, &cfg.net, &Pretrained::default(), Undo::Held);
+    let kept = |cfg: &TrainConfig| of(cfg).pictures;
+    let without = kept(&cfg);
+    cfg.loss.mode_seeking = 1.0;
+    assert_eq!(kept(&cfg) - without, 4 * 4 * stage1_generator(&cfg.net).kept);
+}
+
 /// The heads' variables are counted as they are built.
 #[test]
 fn the_second_discriminator_is_counted() {

@@ -1,8 +1,9 @@
 //! G's loss, and what a second discriminator adds to D's.
 
 use candle_core::Tensor;
-use stackgan_core::Painted;
-use stackgan_core::losses::colour_consistency;
+use stackgan_core::generator_noise::GeneratorNoise;
+use stackgan_core::losses::{colour_consistency, mode_seeking};
+use stackgan_core::{Mode, Painted};
 
 use super::config::StepConfig;
 use super::game::Game;
@@ -17,12 +18,14 @@ pub(super) struct Judged<'a> {
     /// The picture as D sees it.
     pub(super) seen: &'a Tensor,
     pub(super) text: &'a Tensor,
+    /// The noise that it was painted from, and another `z` for the same text.
+    pub(super) noise: (&'a GeneratorNoise, &'a Tensor),
 }
 
-/// G's loss: its adversarial part plus KL, and plus the second discriminator's, colour consistency
-/// and matching if they are on.
+/// G's loss: its adversarial part plus KL, and plus the second discriminator's, mode seeking, colour
+/// consistency and matching if they are on.
 pub(super) fn generator_loss(
-    Judged { painted, seen, text }: Judged<'_>,
+    Judged { painted, seen, text, noise: (noise, other_z) }: Judged<'_>,
     adversarial: Tensor,
     game: &Game,
     cfg: &StepConfig,
@@ -37,6 +40,13 @@ pub(super) fn generator_loss(
         let second = projected.of_g(seen, text)?;
         stats.push_part("projected_g", &second)?;
         loss = (loss + (second * cfg.loss.projected)?)?;
+    }
+    if cfg.loss.mode_seeking > 0.0 {
+        let other = GeneratorNoise { z: other_z.clone(), ..noise.clone() };
+        let other = game.generator.paint(text, &other, Mode::Train)?;
+        let seeking = mode_seeking([&painted.image, &other.image], [&noise.z, other_z])?;
+        stats.push_part("mode_seeking", &seeking)?;
+        loss = (loss + (seeking * cfg.loss.mode_seeking)?)?;
     }
     if let (Some(low), true) = (&painted.low, cfg.loss.colour_consistency > 0.0) {
         let colour = colour_consistency(&painted.image, low)?;

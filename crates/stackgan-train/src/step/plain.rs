@@ -139,7 +139,8 @@ fn step_generator(
         if let Some(alone) = d.unconditional_logits(&features)? {
             adversarial = (adversarial + bce_with_logits(&alone, 1.0)?)?; // summed, not averaged
         }
-        let judged = Judged { painted: &painted, seen: &seen, text: &part.batch.text };
+        let (text, noise) = (&part.batch.text, (&part.noise.d, &part.noise.g.z));
+        let judged = Judged { painted: &painted, seen: &seen, text, noise };
         let loss = generator_loss(judged, adversarial, game, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }

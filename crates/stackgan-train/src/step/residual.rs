@@ -122,7 +122,8 @@ fn step_generator(
         let seen = augment.see(Pass::Generator, &painted.image)?;
         let logits = views.frozen.logits(&seen, text, mode)?;
         let adversarial = bce_with_logits(&logits, 1.0)?;
-        let judged = Judged { painted: &painted, seen: &seen, text };
+        let noise = (&noise.g, &noise.d.z);
+        let judged = Judged { painted: &painted, seen: &seen, text, noise };
         let loss = generator_loss(judged, adversarial, game, cfg, stats)?;
         grads.add(("g_loss", &loss), cfg, stats)?;
     }

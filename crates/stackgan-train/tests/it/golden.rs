@@ -289,6 +289,7 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
             colour_consistency: 0.0,
             matching: 0.0,
             projected: 0.0,
+            mode_seeking: 0.0,
         },
         knobs: Knobs::default(),
         noise: Noise::new(0),

@@ -25,7 +25,7 @@ use stackgan_train::text::{ImageSide, Loss, TrainedEncoder};
 
 use crate::numbers::{INPUTS, inputs, long, poisoned, term_of_planted};
 use crate::run::{Folder, config};
-use crate::{matching, projected};
+use crate::{matching, mode_seeking, projected};
 
 type Values = BTreeMap<String, Tensor>;
 
@@ -230,20 +230,43 @@ fn the_second_discriminator_has_the_numbers_of_the_cpu() {
     folder.device = gpu.clone();
     for recipe in [Recipe::Residual, Recipe::Plain] {
         let cfg = projected::settings(Stage::One, recipe);
-        let name = |what: &str| format!("{recipe:?}-{what}");
-        let go = |what: &str, upto| {
-            let setup = Setup { pretrained: projected::pretrained(&gpu), ..folder.setup(&cfg) };
-            let (result, told) = folder.run(&name(what), setup, upto, &Policy::default());
-            result.unwrap();
-            assert!(!told.iter().any(|text| text.contains("cannot be recorded")), "{told:?}");
-        };
-        go("recorded", 99);
-        for _ in 0..cfg.optim.steps {
-            go("queued", 1); // a process records its third step
-        }
-        assert_eq!(folder.stats(&name("recorded")), folder.stats(&name("queued")));
-        let file = "checkpoints/step-0000006.safetensors";
-        assert!(folder.bytes(&name("recorded"), file) == folder.bytes(&name("queued"), file));
+        recorded_as_queued(&folder, &format!("{recipe:?}"), "projected_g", || Setup {
+            pretrained: projected::pretrained(&gpu),
+            ..folder.setup(&cfg)
+        });
+    }
+}
+
+/// Compares steps that are recorded with steps that are queued one by one, of runs with a loss that
+/// reports `term`.
+fn recorded_as_queued(folder: &Folder, run: &str, term: &str, setup: impl Fn() -> Setup) {
+    let name = |what: &str| format!("{run}-{what}");
+    let go = |what: &str, upto| {
+        let setup = setup();
+        let (result, told) = folder.run(&name(what), setup, upto, &Policy::default());
+        result.unwrap();
+        assert!(!told.iter().any(|text| text.contains("cannot be recorded")), "{told:?}");
+    };
+    go("recorded", 99);
+    for _ in 0..6 {
+        go("queued", 1); // a process records its third step
+    }
+    let stats = folder.stats(&name("recorded"));
+    assert!(stats.iter().all(|line| line.contains(&format!("\"{term}\":"))), "{stats:?}");
+    assert_eq!(stats, folder.stats(&name("queued")));
+    let file = "checkpoints/step-0000006.safetensors";
+    assert!(folder.bytes(&name("recorded"), file) == folder.bytes(&name("queued"), file));
+}
+
+#[test]
+fn mode_seeking_is_recorded_as_it_is_queued() {
+    let Some(gpu) = gpu() else { return };
+    let mut folder = Folder::new(Stage::One);
+    folder.device = gpu;
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let cfg = mode_seeking::settings(recipe);
+        let name = format!("{recipe:?}");
+        recorded_as_queued(&folder, &name, "mode_seeking", || folder.setup(&cfg));
     }
 }
 
@@ -278,26 +301,12 @@ fn the_matching_loss_has_the_numbers_of_the_cpu() {
     for (recipe, encoder) in [(residual, &seeing[0]), (plain, &seeing[0]), (residual, &reading)] {
         let embeddings = matching::embeddings(&folder, encoder);
         let cfg = matching::matching(Stage::One, recipe);
-        let by = encoder.text.fingerprint();
-        let name = |what: &str| format!("{recipe:?}-{by}-{what}");
-        let go = |what: &str, upto| {
+        let run = format!("{recipe:?}-{}", encoder.text.fingerprint());
+        recorded_as_queued(&folder, &run, "matching", || {
             let matcher = Matcher::of(encoder, network(encoder, &gpu), &gpu).ok();
-            let embeddings = Arc::clone(&embeddings);
             let pretrained = Pretrained { matcher, projection: None };
-            let setup = Setup { pretrained, embeddings, ..folder.setup(&cfg) };
-            let (result, told) = folder.run(&name(what), setup, upto, &Policy::default());
-            result.unwrap();
-            assert!(!told.iter().any(|text| text.contains("cannot be recorded")), "{told:?}");
-        };
-        go("recorded", 99);
-        for _ in 0..cfg.optim.steps {
-            go("queued", 1); // a process records its third step
-        }
-        let stats = folder.stats(&name("recorded"));
-        assert!(stats.iter().all(|line| line.contains("\"matching\":")));
-        assert_eq!(stats, folder.stats(&name("queued")));
-        let file = "checkpoints/step-0000006.safetensors";
-        assert!(folder.bytes(&name("recorded"), file) == folder.bytes(&name("queued"), file));
+            Setup { pretrained, embeddings: Arc::clone(&embeddings), ..folder.setup(&cfg) }
+        });
     }
 }
 

@@ -12,6 +12,7 @@ mod ledger;
 mod lite0;
 mod matching;
 mod micro_batch;
+mod mode_seeking;
 mod numbers;
 mod projected;
 mod reed_record;

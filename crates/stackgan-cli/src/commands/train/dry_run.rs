@@ -19,7 +19,7 @@ use stackgan_train::run::plan_over;
 use super::estimate::{self, Estimate};
 use super::evaluation::Evaluation;
 use super::inputs::{belongs, fit_width, folder, stage1, stay_as_given};
-use super::pretrained::{pretrained, projection};
+use super::pretrained::{matcher, projection};
 use super::reading::{Text, small_config};
 use super::{hours, start};
 use crate::args::Train;
@@ -244,6 +244,7 @@ fn planned_text(
     context: &Context,
 ) -> Result<(Source, Pretrained)> {
     let text = Text::choose(wanted, &folder(wanted), stage1, context)?;
+    let projection = projection(wanted, (config, layers), context)?;
     let (source, made) = match (text, &wanted.encoder) {
         (Text::Encoder(encoder), named) => {
             let source = match named {
@@ -266,13 +267,12 @@ fn planned_text(
         fit_width(config, layers, small.encoder.dim)?;
         let matched = config.loss.matching > 0.0;
         let fresh = matched.then(|| Matcher::fresh(&small, &context.device)).transpose()?;
-        let projection = projection(wanted, (config, layers), context)?;
         return Ok((source, Pretrained { matcher: fresh, projection }));
     };
-    let pretrained = pretrained(None, wanted, (config, layers), context)?;
+    let matcher = matcher(None, wanted, (config, layers), context)?;
     fit_width(config, layers, dim)?;
     if let Some(model) = stage1 {
         belongs(model, &fingerprint)?;
     }
-    Ok((source, pretrained))
+    Ok((source, Pretrained { matcher, projection }))
 }

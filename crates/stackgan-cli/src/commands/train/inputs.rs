@@ -16,7 +16,7 @@ use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
 
 use super::preset::{newest_stage1, run_of};
-use super::pretrained::pretrained;
+use super::pretrained::{matcher, projection};
 use super::reading::{Text, embeddings, imported, small_encoder};
 use crate::config::Layers;
 use crate::context::Context;
@@ -69,6 +69,7 @@ impl Inputs {
             Stage::Two => Some(stage1(wanted, context)?),
         };
         let text = Text::choose(wanted, &folder(wanted), stage1.as_ref(), context)?;
+        let projection = projection(wanted, (config, layers), context)?;
         if let Some(note) = before.note.filter(|_| wanted.data.as_ref().is_none_or(|d| d.exists()))
         {
             manner.say(note);
@@ -132,12 +133,12 @@ impl Inputs {
                 inputs(embeddings(&encoder, &data, &cache, manner)?, Some(encoder), None)
             }
         };
-        let pretrained = pretrained(small, wanted, (config, layers), context)?;
+        let matcher = matcher(small, wanted, (config, layers), context)?;
         fit_width(config, layers, inputs.embeddings.dim())?;
         if let Some(model) = &stage1 {
             belongs(model, inputs.embeddings.encoder())?;
         }
-        Ok(Self { stage1, pretrained, ..inputs })
+        Ok(Self { stage1, pretrained: Pretrained { matcher, projection }, ..inputs })
     }
 }
 

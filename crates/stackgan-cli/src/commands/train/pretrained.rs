@@ -1,9 +1,7 @@
 //! The networks through which the losses of a run look, from the encoder and from `--features`.
-//! Where one is missing, a weight from a preset is set to 0 with a message; any other is an error.
 
 use anyhow::Result;
 use stackgan_eval::features::efficientnet_lite;
-use stackgan_train::Pretrained;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
 use stackgan_train::projected::Projection;
@@ -15,25 +13,12 @@ use crate::encoders::{self, picture_network};
 use crate::exit::Problem;
 use crate::run::Record;
 
-/// Returns all of them. `small` is an encoder that was trained for this run.
-pub(super) fn pretrained(
-    small: Option<TrainedEncoder>,
-    wanted: &Record,
-    (config, layers): (&mut TrainConfig, &Layers),
-    context: &Context,
-) -> Result<Pretrained> {
-    let projection = projection(wanted, (config, layers), context)?;
-    let matcher = matcher(small, wanted, (config, layers), context)?;
-    Ok(Pretrained { matcher, projection })
-}
-
 /// Returns what makes maps of pictures for the second discriminator: the network of `--features`.
 pub(super) fn projection(
     wanted: &Record,
-    (config, layers): (&mut TrainConfig, &Layers),
+    (config, layers): (&TrainConfig, &Layers),
     context: &Context,
 ) -> Result<Option<Projection>> {
-    let key = "loss.projected";
     if config.loss.projected == 0.0 {
         return Ok(None);
     }
@@ -41,22 +26,18 @@ pub(super) fn projection(
         let network = picture_network(file, efficientnet_lite::SIDE, &context.device)?;
         return Ok(Some(Projection::of(&network, &context.device)?));
     }
-    let missing = "`--features` names no network whose maps a second discriminator could see";
-    let Some(origin) = layers.chosen(key) else {
-        config.loss.projected = 0.0;
-        context.manner.say(format!("{key} = 0: {missing}"));
-        return Ok(None);
-    };
-    let parts = ("weights of a network that knows pictures", missing);
-    let remedy = "name weights of EfficientNet-Lite0, `--features FILE`; or set `loss.projected=0`";
+    let key = "loss.projected";
+    let origin = layers.origin(key).map(ToString::to_string).unwrap_or_default();
+    let parts = ("weights of a network that knows pictures", "no `--features`");
+    let remedy = "name weights of EfficientNet-Lite0, `--features FILE`; or do without, `--set loss.projected=0`";
     let what = "a second discriminator has nothing to see pictures through";
     Err(Problem::usage(what, format!("{key}, from: {origin}"), parts, remedy).into())
 }
 
-/// Returns the image side of the trained or the given encoder, together with the network given by
-/// `--features`. If there is none that can look at pictures, a matching weight from a preset is set
+/// Returns the image side of `small`, an encoder that was trained for this run, or of the given one,
+/// together with the network given by `--features`. If there is none that can look at pictures, a matching weight from a preset is set
 /// to 0 with a message; any other one is an error.
-fn matcher(
+pub(super) fn matcher(
     small: Option<TrainedEncoder>,
     wanted: &Record,
     (config, layers): (&mut TrainConfig, &Layers),

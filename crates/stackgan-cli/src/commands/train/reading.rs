@@ -26,7 +26,7 @@ use crate::run::Record;
 use crate::signals::Stopper;
 
 /// The presets whose embeddings are as wide as those of a small encoder.
-const SMALL: [&str; 2] = ["toy", "photo"];
+const SMALL: [&str; 3] = ["toy", "photo", "photo-projected"];
 
 /// What is said when a signal ends the program before the first step.
 pub(super) const STOPPED: &str = "stopped before the training; the same command goes on";
