@@ -56,7 +56,7 @@ pub fn square_means(image: &Tensor, side: usize) -> Result<Tensor> {
 /// Returns the mode-seeking loss of two batches of images that were painted for the same texts from
 /// other noise: the reciprocal of how far they differ per difference of `z`.
 ///
-/// The formula is 1 / (mean |a - b| / mean |z_a - z_b| + 1e-5). Source: Mao et al. 2019, "Mode
+/// The formula is 1 / (mean |a - b| / mean |za - zb| + 1e-5). Source: Mao et al. 2019, "Mode
 /// seeking generative adversarial networks", equation 3 (its minimum instead of a maximum) and code.
 ///
 /// # Errors
