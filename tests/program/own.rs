@@ -145,7 +145,7 @@ fn a_preview_loses_nothing_of_ones_own() {
     };
     for (cwd, data, output, part) in [
         (&*own, ".", "sheet.png", "part of the dataset"),
-        (&own, ".", "red/bird 0.jpg", "part of the dataset"),
+        (&own, ".", "red/bird 0.png", "part of the dataset"),
         (&own, ".", "new/sheet.png", "part of the dataset"),
         (&own, ".", "prepared/../sheet.png", "part of the dataset"),
         (dir, "own", "own/../own/sheet.png", "part of the dataset"),

@@ -12,7 +12,7 @@ use stackgan_data::sources::Sources;
 use super::folder::{kind, read};
 use super::locations::{places, prepared_name};
 use super::options::{FolderOptions, How, usual_resizing};
-use super::prepare::prepare;
+use super::prepare::Importing;
 use crate::exit::Problem;
 use crate::progress::Manner;
 
@@ -57,7 +57,10 @@ pub(crate) fn open(
     let dataset = read(path, options.layout)?;
     match existing(&dataset, (path, options), (size, resizing)) {
         Some(prepared) => Ok(Arc::new(prepared)),
-        None => prepare((path, options), (size, resizing), manner).map(Arc::new),
+        None => {
+            let mut importing = Importing::of_dataset(dataset, (path, options), None, manner)?;
+            importing.make((size, resizing)).map(Arc::new)
+        }
     }
 }
 
@@ -222,10 +225,7 @@ mod tests {
         let folder = dir.path().join("toy");
         draw_toy(&folder, ToyConfig { count: 12, seed: 1 }, Manner::Quiet).unwrap();
         let how = (PictureSize::Stage1, Resizing::Residual);
-        let prepared = |how| {
-            let made = prepare((&folder, FolderOptions::default()), how, Manner::Quiet);
-            made.unwrap().path().to_path_buf()
-        };
+        let prepared = |how| open(&folder, how, Manner::Quiet).unwrap().path().to_path_buf();
         let file = prepared(how);
         let made = file.metadata().unwrap().modified().unwrap();
         assert_eq!(prepared(how), file);

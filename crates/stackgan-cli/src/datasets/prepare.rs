@@ -17,22 +17,6 @@ use crate::progress::{Manner, Phase};
 /// Maximum number of omitted pictures that are named.
 const NAMED: usize = 10;
 
-/// Returns the prepared data of a dataset folder, made if they are missing or out of date.
-///
-/// # Errors
-/// As [`Importing::of`] and [`Importing::import`].
-pub(super) fn prepare(
-    (folder, options): (&Path, FolderOptions),
-    how: How,
-    manner: Manner,
-) -> Result<Prepared> {
-    let mut importing = Importing::of((folder, options), None, manner)?;
-    match importing.sources(how).found(&importing.file(how)) {
-        Some(found) => Ok(found),
-        None => importing.make(how),
-    }
-}
-
 /// The import of a dataset folder.
 pub(crate) struct Importing {
     dataset: Dataset,
@@ -55,7 +39,19 @@ impl Importing {
         out: Option<&Path>,
         manner: Manner,
     ) -> Result<Self> {
-        let dataset = read(folder, options.layout)?;
+        Self::of_dataset(read(folder, options.layout)?, (folder, options), out, manner)
+    }
+
+    /// As [`Self::of`], of a dataset that was read from the folder.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub(super) fn of_dataset(
+        dataset: Dataset,
+        (folder, options): (&Path, FolderOptions),
+        out: Option<&Path>,
+        manner: Manner,
+    ) -> Result<Self> {
         let usual = places(folder);
         let place = out.unwrap_or(&usual[0]).to_path_buf();
         if options != FolderOptions::kept(folder) && usual.contains(&place) {
@@ -92,7 +88,11 @@ impl Importing {
         self.place.join(prepared_name(size))
     }
 
-    fn make(&mut self, how: How) -> Result<Prepared> {
+    /// Makes the prepared data.
+    ///
+    /// # Errors
+    /// As [`Self::import`].
+    pub(super) fn make(&mut self, how: How) -> Result<Prepared> {
         let manner = self.manner;
         std::fs::create_dir_all(&self.place).map_err(|e| Problem::storage(&self.place, &e))?;
         if !std::mem::replace(&mut self.noted, true) {
