@@ -53,11 +53,12 @@ pub fn square_means(image: &Tensor, side: usize) -> Result<Tensor> {
     image.reshape(squares)?.mean(4)?.mean(2)?.reshape((batch, channels, side, side))
 }
 
-/// Returns the mode-seeking loss of two batches of images that were painted for the same texts from
-/// other noise: the reciprocal of how far they differ per difference of `z`.
+/// Returns the mode-seeking loss of two batches of images `(batch, channels, side, side)` that were
+/// painted for the same texts from two noises `(batch, z_dim)`: the reciprocal of how far the images
+/// differ per difference of the noise, a scalar above 0 and at most 1e5.
 ///
-/// The formula is 1 / (mean |a - b| / mean |za - zb| + 1e-5). Source: Mao et al. 2019, "Mode
-/// seeking generative adversarial networks", equation 3 (its minimum instead of a maximum) and code.
+/// The formula is 1 / (mean |a - b| / mean |za - zb| + 1e-5). Source: Mao et al., CVPR 2019, "Mode
+/// seeking generative adversarial networks for diverse image synthesis". The noises must differ.
 ///
 /// # Errors
 /// Different shapes.

@@ -35,7 +35,8 @@ pub struct Batch {
 pub struct StepNoise {
     /// Noise of the fake on which D is trained.
     pub d: GeneratorNoise,
-    /// Noise of the fake on which G is trained (`residual`; `plain` uses one fake for both).
+    /// Noise of the fake on which G is trained (`residual`; `plain` uses one fake for both). With
+    /// `loss.mode_seeking` the fake is compared with one of the other player's `z`, in both recipes.
     pub g: GeneratorNoise,
 }
 

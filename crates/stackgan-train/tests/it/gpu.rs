@@ -237,7 +237,7 @@ fn the_second_discriminator_has_the_numbers_of_the_cpu() {
     }
 }
 
-/// Compares steps that are recorded with steps that are queued one by one, of runs with a loss that
+/// Compares steps that are recorded with steps that are queued one by one, of runs of six with a loss that
 /// reports `term`.
 fn recorded_as_queued(folder: &Folder, run: &str, term: &str, setup: impl Fn() -> Setup) {
     let name = |what: &str| format!("{run}-{what}");

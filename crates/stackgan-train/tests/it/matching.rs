@@ -17,14 +17,14 @@ use stackgan_train::policy::Policy;
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
 use stackgan_train::start::Start;
-use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
+use stackgan_train::step::{Batch, Inputs, StepConfig, StepNoise};
 use stackgan_train::text::{
     ImageInputs, ImageSide, Loss, PictureFeatures, PictureNetwork, TextRun, TextTrainConfig,
     TrainedEncoder, train_encoder,
 };
 
 use crate::lite0::lite0;
-use crate::run::{Folder, config, on_threads};
+use crate::run::{Folder, config, ends_in_the_same_bytes};
 
 /// Returns a small encoder after `steps` steps on the folder's training pictures.
 pub(crate) fn encoder(folder: &Folder, loss: Loss, steps: u64) -> TrainedEncoder {
@@ -192,23 +192,12 @@ fn runs_with_it_end_in_the_same_bytes() {
         let mut cfg = matching(Stage::One, recipe);
         cfg.knobs.micro_batch = if recipe == Recipe::Plain { 2 } else { 0 };
         let by = encoder.text.fingerprint();
-        let name = |what: &str| format!("{recipe:?}-{by}-{what}");
-        let go = |what: &str, upto, policy| {
-            go(&folder, &name(what), (&cfg, &embeddings, of(encoder)), upto, policy).unwrap();
+        let go = |run: &str, upto, policy| {
+            go(&folder, run, (&cfg, &embeddings, of(encoder)), upto, policy).unwrap();
         };
-        on_threads(2, || go("whole", 99, Policy::default()));
-        for upto in [1, 3, 99] {
-            on_threads(1, || go("parts", upto, Policy::default()));
-        }
-        go("later", 99, Policy { checks: Some(Checks::Deferred), ..Policy::default() });
-        let file = "checkpoints/step-0000006.safetensors";
-        for other in ["parts", "later"] {
-            assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name(other), file));
-            assert_eq!(folder.stats(&name("whole")), folder.stats(&name(other)));
-        }
+        let stats = ends_in_the_same_bytes(&folder, &format!("{recipe:?}-{by}"), go);
         // The term is part of G's loss, with its weight.
-        let first: serde_json::Value =
-            serde_json::from_str(&folder.stats(&name("whole"))[0]).unwrap();
+        let first: serde_json::Value = serde_json::from_str(&stats[0]).unwrap();
         let term = |name: &str| first[name].as_f64().unwrap();
         let sum = term("g_adv") + cfg.kl() * term("kl") + 2.0 * term("matching");
         assert!((term("g_loss") - sum).abs() < 1e-4 * sum, "{first}");

@@ -13,10 +13,10 @@ use stackgan_train::projected::{Pictures, Projected, Projection, Wrong};
 use stackgan_train::replay::replay;
 use stackgan_train::run::Setup;
 use stackgan_train::start::Start;
-use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
+use stackgan_train::step::{Batch, Inputs, StepConfig, StepNoise};
 
 use crate::matching::{network, pictures};
-use crate::run::{Folder, config, on_threads};
+use crate::run::{Folder, config, ends_in_the_same_bytes};
 
 pub(crate) fn projection(device: &Device) -> Projection {
     Projection::of(&network(device), device).unwrap()
@@ -187,29 +187,17 @@ fn a_step_moves_the_heads_and_changes_nothing_else_of_d() {
     }
 }
 
-/// Compares an uninterrupted run with two threads; one with one thread that is stopped twice; and one
-/// with checks at the end of a step.
 #[test]
 fn runs_with_it_end_in_the_same_bytes() {
     let folder = Folder::new(Stage::One);
     for recipe in [Recipe::Residual, Recipe::Plain] {
         let mut cfg = settings(Stage::One, recipe);
         cfg.knobs.micro_batch = if recipe == Recipe::Plain { 2 } else { 0 };
-        let name = |what: &str| format!("{recipe:?}-{what}");
-        let go = |what: &str, upto, policy: Policy| {
+        let go = |run: &str, upto, policy: Policy| {
             let setup = Setup { pretrained: pretrained(&Device::Cpu), ..folder.setup(&cfg) };
-            folder.run(&name(what), setup, upto, &policy).0.unwrap();
+            folder.run(run, setup, upto, &policy).0.unwrap();
         };
-        on_threads(2, || go("whole", 99, Policy::default()));
-        for upto in [1, 3, 99] {
-            on_threads(1, || go("parts", upto, Policy::default()));
-        }
-        go("later", 99, Policy { checks: Some(Checks::Deferred), ..Policy::default() });
-        let file = "checkpoints/step-0000006.safetensors";
-        for other in ["parts", "later"] {
-            assert!(folder.bytes(&name("whole"), file) == folder.bytes(&name(other), file));
-            assert_eq!(folder.stats(&name("whole")), folder.stats(&name(other)));
-        }
+        ends_in_the_same_bytes(&folder, &format!("{recipe:?}"), go);
     }
 }
 

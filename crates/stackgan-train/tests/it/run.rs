@@ -20,6 +20,7 @@ use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
+use stackgan_train::step::Checks;
 
 const DIM: usize = 12;
 
@@ -191,6 +192,30 @@ impl Folder {
         };
         text.lines().map(without_clock).collect()
     }
+}
+
+/// Compares an uninterrupted run of six steps with two threads; one with one thread that is stopped
+/// twice; and one with checks at the end of a step. `go` goes on with a run for so many steps.
+/// Returns the statistics.
+pub(crate) fn ends_in_the_same_bytes(
+    folder: &Folder,
+    run: &str,
+    go: impl Fn(&str, u64, Policy) + Sync,
+) -> Vec<String> {
+    let name = |what: &str| format!("{run}-{what}");
+    let (whole, parts, later) = (name("whole"), name("parts"), name("later"));
+    on_threads(2, || go(&whole, 99, Policy::default()));
+    for upto in [1, 3, 99] {
+        on_threads(1, || go(&parts, upto, Policy::default()));
+    }
+    go(&later, 99, Policy { checks: Some(Checks::Deferred), ..Policy::default() });
+    let file = "checkpoints/step-0000006.safetensors";
+    let stats = folder.stats(&whole);
+    for other in [parts, later] {
+        assert!(folder.bytes(&whole, file) == folder.bytes(&other, file));
+        assert_eq!(stats, folder.stats(&other));
+    }
+    stats
 }
 
 pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {

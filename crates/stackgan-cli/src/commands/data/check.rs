@@ -21,7 +21,11 @@ use crate::output::{Answer, Form, path_text};
 use crate::progress::{Manner, Phase};
 
 /// What is said of embeddings of an earlier import with the same captions.
-const DOUBT: &str = "pictures have changed since the import: the next one, or `train`, tells whether they still belong to the pictures";
+const DOUBT: &str = "the prepared files are out of date: import again, then check, to see whether the embeddings still belong to the pictures";
+
+/// What is to be done about embeddings that cannot be used.
+const IMPORT_AGAIN: &str =
+    "import them again: `stackgan data import`, with `--embeddings` and the files";
 
 /// Number of embeddings checked at a time.
 const ROWS: usize = 4096;
@@ -140,9 +144,33 @@ impl Found {
             }
         }
         self.few = few(&dataset);
-        let (embeddings, doubt) = embeddings(path, &dataset)?.unzip();
-        self.embeddings = embeddings;
-        self.warnings.extend(doubt.flatten());
+        self.embeddings(path, &dataset)
+    }
+
+    /// Checks that the embeddings imported for the folder belong to its captions, and that all values
+    /// are finite.
+    fn embeddings(&mut self, folder: &Path, dataset: &Dataset) -> Result<()> {
+        let Some(file) = datasets::embeddings_of(folder) else { return Ok(()) };
+        let data = match datasets::there(folder, ANY_SIZE)? {
+            Some(data) => data,
+            None => {
+                self.warnings.push(DOUBT.to_owned());
+                before(folder, dataset, &file)?
+            }
+        };
+        let embeddings = Embeddings::open(&file)?;
+        embeddings.check(&data)?;
+        let (rows, dim) = (embeddings.len(), embeddings.dim());
+        for first in (0..rows).step_by(ROWS) {
+            let numbers = embeddings.rows(first..(first + ROWS).min(rows))?;
+            if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+                let row = first + at / dim;
+                let parts = ("finite numbers".to_owned(), format!("one that is none in row {row}"));
+                let what = "the embeddings are damaged";
+                return Err(Problem::data(what, &file, parts, IMPORT_AGAIN).into());
+            }
+        }
+        self.embeddings = Some(Counted { file: path_text(&file), rows, dim });
         Ok(())
     }
 }
@@ -175,30 +203,6 @@ fn few(dataset: &Dataset) -> Option<String> {
     })
 }
 
-/// Checks that the embeddings imported for the folder belong to its captions, and that all values
-/// are finite. Returns also what only the next import can tell.
-fn embeddings(folder: &Path, dataset: &Dataset) -> Result<Option<(Counted, Option<String>)>> {
-    let Some(file) = datasets::embeddings_of(folder) else { return Ok(None) };
-    let (data, doubt) = match datasets::there(folder, ANY_SIZE)? {
-        Some(data) => (data, None),
-        None => (before(folder, dataset, &file)?, Some(DOUBT.to_owned())),
-    };
-    let embeddings = Embeddings::open(&file)?;
-    embeddings.check(&data)?;
-    let (rows, dim) = (embeddings.len(), embeddings.dim());
-    for first in (0..rows).step_by(ROWS) {
-        let numbers = embeddings.rows(first..(first + ROWS).min(rows))?;
-        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
-            let row = first + at / dim;
-            let parts = ("finite numbers".to_owned(), format!("one that is none in row {row}"));
-            let remedy =
-                "import them again: `stackgan data import`, with `--embeddings` and the files";
-            return Err(Problem::data("the embeddings are damaged", &file, parts, remedy).into());
-        }
-    }
-    Ok(Some((Counted { file: path_text(&file), rows, dim }, doubt)))
-}
-
 /// The prepared data of an earlier import, of the captions that the folder holds now.
 fn before(folder: &Path, dataset: &Dataset, embeddings: &Path) -> Result<Prepared> {
     let captions = || dataset.items.iter().flat_map(|item| &item.captions);
@@ -206,8 +210,7 @@ fn before(folder: &Path, dataset: &Dataset, embeddings: &Path) -> Result<Prepare
     let same = |data: &Prepared| captions().eq(data.all_captions());
     earlier.into_iter().find(same).ok_or_else(|| {
         let parts = ("embeddings of what the folder holds now", "those of an earlier import");
-        let remedy = "import them again: `stackgan data import`, with `--embeddings` and the files";
-        Problem::data("the embeddings are stale", embeddings, parts, remedy).into()
+        Problem::data("the embeddings are stale", embeddings, parts, IMPORT_AGAIN).into()
     })
 }
 
