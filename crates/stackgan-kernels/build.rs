@@ -12,7 +12,7 @@ fn main() {
     if std::env::var_os("CARGO_FEATURE_CUDA").is_none() {
         return;
     }
-    for name in ["norm", "maps", "classifiers", "many", "losses"] {
+    for name in ["norm", "maps", "classifiers", "many", "losses", "augment"] {
         if let Err(problem) = compile(name) {
             println!("cargo::error=cuda/{name}.cu: {problem}");
         }

@@ -30,6 +30,7 @@
 mod activate;
 mod activation;
 mod adam;
+mod augment;
 mod batch_norm;
 mod clamp;
 mod cpu;
@@ -59,6 +60,7 @@ mod written;
 pub use activate::activate;
 pub use activation::Activation;
 pub use adam::{AdamAttempt, AdamStep, AdamUpdate, adam_update};
+pub use augment::{cut_out, translate};
 pub use clamp::Clamp;
 pub use exp::exp;
 pub use fast::locked as locked_values;

@@ -26,6 +26,50 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     }
 }
 
+/// [`crate::translate`], picture by picture.
+pub fn translate(x: &Tensor, shifts: &Tensor) -> Result<Tensor> {
+    each(x, shifts, |picture, right, down| shifted(&shifted(picture, 3, right)?, 2, down))
+}
+
+/// [`crate::cut_out`] by a product with zeros and ones.
+pub fn cut_out(x: &Tensor, corners: &Tensor, side: usize) -> Result<Tensor> {
+    each(x, corners, |picture, column, row| {
+        let axis = |dim, first: i64| {
+            let kept = |at: i64| if (first..first + side as i64).contains(&at) { 0f32 } else { 1. };
+            let size = picture.dim(dim)?;
+            let (height, width) = if dim == 2 { (size, 1) } else { (1, size) };
+            let kept = (0..size as i64).map(kept).collect();
+            Tensor::from_vec(kept, (1, 1, height, width), picture.device())?
+                .to_dtype(picture.dtype())
+        };
+        picture.broadcast_mul(&axis(2, row)?.broadcast_maximum(&axis(3, column)?)?)
+    })
+}
+
+fn each(
+    x: &Tensor,
+    places: &Tensor,
+    f: impl Fn(&Tensor, i64, i64) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let places = places.to_dtype(candle_core::DType::F32)?.to_vec2::<f32>()?;
+    let changed = places.iter().enumerate().map(|(i, place)| match place[..] {
+        [right, down] => f(&x.narrow(0, i, 1)?, right as i64, down as i64),
+        _ => candle_core::bail!("expected two coordinates, found {place:?}"),
+    });
+    Tensor::cat(&changed.collect::<Result<Vec<_>>>()?, 0)
+}
+
+/// Shifts along `dim` towards higher indices by `by`, padded with zeros.
+fn shifted(x: &Tensor, dim: usize, by: i64) -> Result<Tensor> {
+    let (size, gap) = (x.dim(dim)?, by.unsigned_abs() as usize);
+    match by {
+        0 => Ok(x.clone()),
+        _ if gap >= size => x.zeros_like(),
+        1.. => x.narrow(dim, 0, size - gap)?.pad_with_zeros(dim, gap, 0),
+        _ => x.narrow(dim, gap, size - gap)?.pad_with_zeros(dim, 0, gap),
+    }
+}
+
 /// [`crate::Filter::Plain`] by `Tensor::conv2d`.
 ///
 /// If the stride does not divide the padded size, the part of the input that no window covers is

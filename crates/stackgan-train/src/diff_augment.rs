@@ -7,11 +7,13 @@
 //! The ranges are those of the authors' `DiffAugment_pytorch.py`: brightness -0.5 to 0.5;
 //! saturation 0 to 2; contrast 0.5 to 1.5; translation by up to an eighth of the side, padded with
 //! zeros; cutout of a square of half the side. The random values are a function of (seed, step,
-//! pass, sample), so checkpoints need not store them.
+//! pass, sample), so checkpoints need not store them. They enter a step as its noise does, as a
+//! tensor on the device, so that a GPU can record the step.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::noise::{Draws, Noise, Stream};
+use stackgan_kernels::{cut_out, translate};
 
 /// Which augmentations are applied. As text: any of `"colour,translation,cutout"`; the empty string
 /// applies none.
@@ -24,6 +26,14 @@ pub struct Augmentations {
     pub translation: bool,
     /// A random square is set to zero.
     pub cutout: bool,
+}
+
+impl Augmentations {
+    /// Whether any is applied.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
 }
 
 impl TryFrom<String> for Augmentations {
@@ -66,43 +76,61 @@ pub enum Pass {
     Generator = 3,
 }
 
-/// The augmentations of one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DiffAugment {
-    /// Which augmentations are applied.
-    pub policy: Augmentations,
-    /// The source of the random values.
-    pub noise: Noise,
-    /// The step, counted from 0.
-    pub step: u64,
-    /// The index in the batch of the first picture that is passed in.
-    pub first: usize,
+impl Pass {
+    const ALL: [Self; 4] = [Self::Real, Self::Wrong, Self::Fake, Self::Generator];
 }
 
-/// The random values for one picture; offsets are in pixels.
-struct Change {
-    brightness: f64,
-    saturation: f64,
-    contrast: f64,
-    shift: (i64, i64),  // right, down
-    centre: (i64, i64), // of the square that is set to zero
+/// The random values for one picture, in the order of their columns.
+const VALUES: usize = 7;
+const SHIFT: usize = 0; // right, down; in pixels
+const CORNER: usize = 2; // column, row; of the square that is set to zero
+const BRIGHTNESS: usize = 4;
+const SATURATION: usize = 5;
+const CONTRAST: usize = 6;
+
+/// Draws the random values of a step for `batch` pictures of `side` pixels: `(batch, 4, 7)`, for each
+/// sample a row for each [`Pass`].
+///
+/// # Errors
+/// When the tensor cannot be created.
+pub fn draw(
+    noise: Noise,
+    step: u64,
+    (batch, side): (usize, usize),
+    device: &Device,
+) -> Result<Tensor> {
+    let row = |i: usize, pass: Pass| {
+        let sample = (pass as u64) << 32 | i as u64;
+        values(&mut noise.draws(Stream::DiffAugment, step, sample), side as i64)
+    };
+    let rows = (0..batch).flat_map(|i| Pass::ALL.map(|pass| row(i, pass)));
+    let all = rows.flatten().collect::<Vec<f32>>();
+    Tensor::from_vec(all, (batch, Pass::ALL.len(), VALUES), device)
 }
 
-impl Change {
-    fn draw(draws: &mut Draws, side: i64) -> Self {
-        let (reach, cut) = (rounded(side, 0.125), rounded(side, 0.5));
-        let mut whole = |low: i64, high: i64| low + draws.below((high - low) as u64) as i64;
-        let shift = (whole(-reach, reach + 1), whole(-reach, reach + 1));
-        let end = side + 1 - cut % 2;
-        let centre = (whole(0, end), whole(0, end));
-        let brightness = draws.uniform() - 0.5;
-        let (saturation, contrast) = (draws.uniform() * 2.0, draws.uniform() + 0.5);
-        Self { brightness, saturation, contrast, shift, centre }
-    }
+fn values(draws: &mut Draws, side: i64) -> [f32; VALUES] {
+    let (reach, cut) = (rounded(side, 0.125), rounded(side, 0.5));
+    let mut whole = |low: i64, high: i64| (low + draws.below((high - low) as u64) as i64) as f32;
+    let [right, down] = [(); 2].map(|()| whole(-reach, reach + 1));
+    let half = (cut / 2) as f32;
+    let [column, row] = [(); 2].map(|()| whole(0, side + 1 - cut % 2) - half);
+    let brightness = draws.uniform() - 0.5;
+    let (saturation, contrast) = (draws.uniform() * 2.0, draws.uniform() + 0.5);
+    let colour = [brightness, saturation, contrast].map(|value| value as f32);
+    [right, down, column, row, colour[0], colour[1], colour[2]]
 }
 
 fn rounded(side: i64, ratio: f64) -> i64 {
     (side as f64 * ratio + 0.5) as i64
+}
+
+/// The augmentations of one step, or of a part of its batch.
+#[derive(Clone, Debug)]
+pub(crate) struct DiffAugment {
+    /// Which augmentations are applied.
+    pub(crate) policy: Augmentations,
+    /// The random values for these pictures, from [`draw`]. Not needed if nothing is applied.
+    pub(crate) values: Option<Tensor>,
 }
 
 impl DiffAugment {
@@ -110,86 +138,41 @@ impl DiffAugment {
     /// differentiable.
     ///
     /// # Errors
-    /// When the shape is another.
-    pub fn see(&self, pass: Pass, images: &Tensor) -> Result<Tensor> {
-        if self.policy == Augmentations::default() {
+    /// When the shape is another, or the random values are missing.
+    pub(crate) fn see(&self, pass: Pass, images: &Tensor) -> Result<Tensor> {
+        if !self.policy.any() {
             return Ok(images.clone());
         }
-        let (batch, _, _, side) = images.dims4()?;
-        let of = |i: usize| {
-            let sample = (pass as u64) << 32 | (self.first + i) as u64;
-            let mut draws = self.noise.draws(Stream::DiffAugment, self.step, sample);
-            Change::draw(&mut draws, side as i64)
+        let Some(values) = &self.values else {
+            candle_core::bail!("expected the random values of `knobs.diff_augment`, found none");
         };
-        let changes: Vec<Change> = (0..batch).map(of).collect();
+        let (batch, _, _, side) = images.dims4()?;
+        let values = values.narrow(1, pass as usize, 1)?.squeeze(1)?;
         let mut x = images.clone();
         if self.policy.colour {
-            x = coloured(&x, &changes)?;
+            let column =
+                |at| values.narrow(1, at, 1)?.reshape((batch, 1, 1, 1))?.to_dtype(x.dtype());
+            let columns = [column(BRIGHTNESS)?, column(SATURATION)?, column(CONTRAST)?];
+            x = coloured(&x, &columns)?;
         }
         if self.policy.translation {
-            x = translated(&x, &changes)?;
+            x = translate(&x, &values.narrow(1, SHIFT, 2)?)?;
         }
         if self.policy.cutout {
-            x = cut_out(&x, &changes)?;
+            let cut = rounded(side as i64, 0.5) as usize;
+            x = cut_out(&x, &values.narrow(1, CORNER, 2)?, cut)?;
         }
         Ok(x)
     }
 }
 
-fn coloured(x: &Tensor, changes: &[Change]) -> Result<Tensor> {
-    let column = |of: fn(&Change) -> f64| {
-        let values: Vec<f32> = changes.iter().map(|change| of(change) as f32).collect();
-        Tensor::from_vec(values, (changes.len(), 1, 1, 1), x.device())?.to_dtype(x.dtype())
-    };
+fn coloured(x: &Tensor, [brightness, saturation, contrast]: &[Tensor; 3]) -> Result<Tensor> {
     let about = |x: &Tensor, mean: &Tensor, factor: &Tensor| {
         x.broadcast_sub(mean)?.broadcast_mul(factor)?.broadcast_add(mean)
     };
-    let x = x.broadcast_add(&column(|c| c.brightness)?)?;
-    let x = about(&x, &x.mean_keepdim(1)?, &column(|c| c.saturation)?)?;
-    about(&x, &x.mean_keepdim((1, 2, 3))?, &column(|c| c.contrast)?)
-}
-
-fn translated(x: &Tensor, changes: &[Change]) -> Result<Tensor> {
-    let moved = |(i, change): (usize, &Change)| {
-        let picture = shifted(&x.narrow(0, i, 1)?, 3, change.shift.0)?;
-        shifted(&picture, 2, change.shift.1)
-    };
-    let pictures: Vec<Tensor> = changes.iter().enumerate().map(moved).collect::<Result<_>>()?;
-    Tensor::cat(&pictures, 0)
-}
-
-/// Shifts along `dim` towards higher indices by `by`, padded with zeros.
-fn shifted(x: &Tensor, dim: usize, by: i64) -> Result<Tensor> {
-    let (size, by, gap) = (x.dim(dim)?, by, by.unsigned_abs() as usize);
-    match by {
-        0 => Ok(x.clone()),
-        1.. => x.narrow(dim, 0, size - gap)?.pad_with_zeros(dim, gap, 0),
-        _ => x.narrow(dim, gap, size - gap)?.pad_with_zeros(dim, 0, gap),
-    }
-}
-
-fn cut_out(x: &Tensor, changes: &[Change]) -> Result<Tensor> {
-    let (batch, _, height, width) = x.dims4()?;
-    let cut = rounded(width as i64, 0.5);
-    let mut mask = Vec::with_capacity(batch * height * width);
-    for change in changes {
-        let within = |at: usize, centre: i64| {
-            let from = centre - cut / 2;
-            (from..from + cut).contains(&(at as i64))
-        };
-        for row in 0..height {
-            let rows = within(row, change.centre.1);
-            mask.extend(
-                (0..width).map(
-                    |column| {
-                        if rows && within(column, change.centre.0) { 0f32 } else { 1.0 }
-                    },
-                ),
-            );
-        }
-    }
-    let mask = Tensor::from_vec(mask, (batch, 1, height, width), x.device())?;
-    x.broadcast_mul(&mask.to_dtype(x.dtype())?)
+    let x = x.broadcast_add(brightness)?;
+    let x = about(&x, &x.mean_keepdim(1)?, saturation)?;
+    about(&x, &x.mean_keepdim((1, 2, 3))?, contrast)
 }
 
 #[cfg(test)]
@@ -200,9 +183,10 @@ mod tests {
 
     const SIDE: usize = 16;
 
-    fn augment(policy: &str, step: u64) -> DiffAugment {
+    fn augment(policy: &str, step: u64, batch: usize) -> DiffAugment {
         let policy = Augmentations::try_from(policy.to_owned()).unwrap();
-        DiffAugment { policy, noise: Noise::new(3), step, first: 0 }
+        let values = draw(Noise::new(3), step, (batch, SIDE), &Device::Cpu).unwrap();
+        DiffAugment { policy, values: Some(values) }
     }
 
     fn pictures(batch: usize) -> Tensor {
@@ -217,9 +201,10 @@ mod tests {
     #[test]
     fn off_is_the_same_picture_and_draws_depend_on_step_pass_and_sample_alone() {
         let x = pictures(4);
-        assert_eq!(values(&augment("", 0).see(Pass::Real, &x).unwrap()), values(&x));
+        assert_eq!(values(&augment("", 0, 4).see(Pass::Real, &x).unwrap()), values(&x));
+        let all = "colour,translation,cutout";
         let seen = |step, pass, x: &Tensor| {
-            values(&augment("colour,translation,cutout", step).see(pass, x).unwrap())
+            values(&augment(all, step, x.dim(0).unwrap()).see(pass, x).unwrap())
         };
         let reference = seen(5, Pass::Real, &x);
         assert_eq!(reference, seen(5, Pass::Real, &x));
@@ -228,7 +213,8 @@ mod tests {
         // A sample does not depend on the rest of the batch.
         let first = seen(5, Pass::Real, &x.narrow(0, 0, 1).unwrap());
         assert_eq!(first[..], reference[..first.len()]);
-        let second = DiffAugment { first: 1, ..augment("colour,translation,cutout", 5) };
+        let mut second = augment(all, 5, 2);
+        second.values = second.values.map(|values| values.narrow(0, 1, 1).unwrap());
         let second = values(&second.see(Pass::Real, &x.narrow(0, 1, 1).unwrap()).unwrap());
         assert_eq!(second[..], reference[first.len()..2 * first.len()]);
     }
@@ -241,7 +227,7 @@ mod tests {
             let mut values = vec![0f32; 3 * SIDE * SIDE];
             values[8 * SIDE + 8] = 1.0;
             let x = Tensor::from_vec(values, (1, 3, SIDE, SIDE), &Device::Cpu).unwrap();
-            let y = self::values(&augment("translation", step).see(Pass::Fake, &x).unwrap());
+            let y = self::values(&augment("translation", step, 1).see(Pass::Fake, &x).unwrap());
             let at = y.iter().position(|v| *v == 1.0).unwrap() as i64;
             assert_eq!(y.iter().filter(|v| **v != 0.0).count(), 1);
             moves.insert((at % 16 - 8, at / 16 - 8));
@@ -254,9 +240,16 @@ mod tests {
     }
 
     #[test]
+    fn without_its_random_values_nothing_is_augmented_in_silence() {
+        let augment = DiffAugment { values: None, ..augment("cutout", 0, 4) };
+        let error = augment.see(Pass::Real, &pictures(4)).unwrap_err().to_string();
+        assert!(error.contains("random values of `knobs.diff_augment`"), "{error}");
+    }
+
+    #[test]
     fn cutout_takes_a_square_of_half_the_side_or_what_of_it_is_inside() {
         let ones = Tensor::ones((64, 3, SIDE, SIDE), DType::F32, &Device::Cpu).unwrap();
-        let y = augment("cutout", 0).see(Pass::Real, &ones).unwrap();
+        let y = augment("cutout", 0, 64).see(Pass::Real, &ones).unwrap();
         let kept = y.sum((1, 2, 3)).unwrap().to_vec1::<f32>().unwrap();
         let gone: Vec<f32> = kept.iter().map(|kept| (768.0 - kept) / 3.0).collect();
         assert!(gone.iter().all(|g| (16.0..=64.0).contains(g)), "{gone:?}");
@@ -267,27 +260,27 @@ mod tests {
     #[test]
     fn colour_is_brightness_then_saturation_then_contrast() {
         let x = pictures(2);
-        let y = values(&augment("colour", 9).see(Pass::Wrong, &x).unwrap());
+        let y = values(&augment("colour", 9, 2).see(Pass::Wrong, &x).unwrap());
         for sample in 0..2usize {
             let key = 1 << 32 | sample as u64;
             let mut draws = Noise::new(3).draws(Stream::DiffAugment, 9, key);
-            let change = Change::draw(&mut draws, SIDE as i64);
+            let change = super::values(&mut draws, SIDE as i64).map(f64::from);
             let pixels = SIDE * SIDE;
             let from = sample * 3 * pixels;
             let mut p: Vec<f64> =
                 values(&x)[from..from + 3 * pixels].iter().map(|v| f64::from(*v)).collect();
             for v in &mut p {
-                *v += change.brightness;
+                *v += change[BRIGHTNESS];
             }
             for i in 0..pixels {
                 let mean = (p[i] + p[pixels + i] + p[2 * pixels + i]) / 3.0;
                 for c in 0..3 {
-                    p[c * pixels + i] = (p[c * pixels + i] - mean) * change.saturation + mean;
+                    p[c * pixels + i] = (p[c * pixels + i] - mean) * change[SATURATION] + mean;
                 }
             }
             let mean = p.iter().sum::<f64>() / p.len() as f64;
             for (v, y) in p.iter().zip(&y[from..]) {
-                let expected = (v - mean) * change.contrast + mean;
+                let expected = (v - mean) * change[CONTRAST] + mean;
                 assert!((expected - f64::from(*y)).abs() < 1e-5, "{expected} {y}");
             }
         }
@@ -295,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_gradient_passes_through_every_change() {
-        let augment = augment("colour,translation,cutout", 2);
+        let augment = augment("colour,translation,cutout", 2, 2);
         let x = pictures(2).to_dtype(DType::F64).unwrap();
         let weights = pictures(2).to_dtype(DType::F64).unwrap().sqr().unwrap();
         let loss = |x: &Tensor| -> f64 {

@@ -117,6 +117,7 @@ impl Tuned {
         let noise = StepNoise {
             d: draw(Stream::TuneZ, Stream::TuneCondAug)?,
             g: draw(Stream::TuneGeneratorZ, Stream::TuneGeneratorCondAug)?,
+            augment: None,
         };
         let batch = Batch {
             real: every_fourth(&batch.real)?,

@@ -85,8 +85,10 @@ impl Knobs {
     /// Whether steps with these knobs need nothing from the host, so that a GPU can record one and
     /// replay it.
     pub(crate) fn can_be_recorded(&self) -> bool {
-        let knobs = Self { real_label: 1.0, conditioning: Conditioning::Augmented, ..*self };
-        knobs.off() // only these two change nothing of what a step asks for
+        let diff_augment = Augmentations::default();
+        let (real_label, conditioning) = (1.0, Conditioning::Augmented);
+        let knobs = Self { real_label, conditioning, diff_augment, ..*self };
+        knobs.off() // only these change nothing of what a step asks for
     }
 
     /// Checks every range, and what the knobs require of the stage, the recipe and the batch size.
@@ -189,14 +191,15 @@ mod tests {
     #[test]
     fn what_the_host_must_read_or_draw_is_not_recorded() {
         let recorded = |preset, line| with(preset, line).unwrap().knobs.can_be_recorded();
-        for line in ["", "real_label = 0.9", "conditioning = \"mean\""] {
+        let queued_alike =
+            ["", "real_label = 0.9", "conditioning = \"mean\"", "diff_augment = \"cutout\""];
+        for line in queued_alike {
             assert!(recorded("cub-stage1", line), "{line}");
         }
         for line in [
             "clip_g = 1.0",
             "clip_d = 1.0",
             "spectral_norm = true",
-            "diff_augment = \"cutout\"",
             "d_steps = 2",
             "micro_batch = 16",
         ] {

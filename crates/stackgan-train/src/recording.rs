@@ -5,8 +5,8 @@
 //! tensors, so its results are equal to the bit.
 //!
 //! Steps that need something from the host are not recorded: steps in which R1 is due, and steps
-//! with spectral norm, augmentation, gradient clipping, a fine-tuned Stage-I, class-checked wrong
-//! pairs, or several steps of D for each of G. Steps in parts (`micro_batch`) are not recorded
+//! with spectral norm, gradient clipping, a fine-tuned Stage-I, class-checked wrong pairs, or
+//! several steps of D for each of G. Steps in parts (`micro_batch`) are not recorded
 //! either.
 
 use candle_core::{DType, Tensor, Var};

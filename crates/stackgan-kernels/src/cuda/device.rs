@@ -161,6 +161,7 @@ kernels!(MAPS, "maps");
 kernels!(CLASSIFIERS, "classifiers");
 kernels!(MANY, "many");
 kernels!(LOSSES, "losses");
+kernels!(AUGMENT, "augment");
 
 /// The blocks, threads and shared memory of a launch.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@
 //! stay in `f32` and in the order of the files. Every sum has a fixed order and only deterministic
 //! cuDNN algorithms are used, so the same step always gives the same bits.
 
+mod augment;
 mod bce;
 mod classifiers;
 mod conv;
@@ -18,6 +19,7 @@ mod many;
 mod norm;
 mod sender;
 
+pub(crate) use augment::{cut_out, translate};
 pub(crate) use bce::bce_with_logits;
 pub(crate) use classifiers::{clamp, depthwise};
 pub(crate) use conv::conv;

@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Result, Tensor, Var};
 use stackgan_kernels::{
-    Activation, Clamp, Filter, Maps, Norm, Padding, Precision, Statistics, bce_with_logits, gpu,
+    Activation, Clamp, Filter, Maps, Norm, Padding, Precision, Statistics, bce_with_logits,
+    cut_out, gpu, translate,
 };
 
 use crate::{device, distance, normal, outcome};
@@ -204,5 +205,20 @@ fn cross_entropy() {
     for label in [0.0, 0.9, 1.0] {
         let logits = (normal(300, 5) * 20.0).unwrap();
         check(&format!("bce {label}"), &[logits], |x, _| bce_with_logits(&x[0], label));
+    }
+}
+
+#[test]
+fn augmentations_of_pictures() {
+    let places = [[0f32, 0.], [3., -2.], [-4., 5.], [90., -90.]];
+    let places = Tensor::new(&places, &Device::Cpu).unwrap();
+    let pictures = normal((4, 3, 9, 11), 1);
+    check("translate", std::slice::from_ref(&pictures), |x, _| {
+        translate(&x[0], &places.to_device(x[0].device())?)
+    });
+    for side in [0, 1, 4, 30] {
+        check(&format!("cut out {side}"), std::slice::from_ref(&pictures), |x, _| {
+            cut_out(&x[0], &places.to_device(x[0].device())?, side)
+        });
     }
 }

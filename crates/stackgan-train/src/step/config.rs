@@ -1,10 +1,8 @@
 //! The settings of one step, and when its values are checked.
 
 use candle_core::Device;
-use stackgan_core::noise::Noise;
 
 use crate::config::{LossConfig, TrainConfig};
-use crate::diff_augment::DiffAugment;
 use crate::knobs::Knobs;
 
 /// When a step's losses, gradients and weights are checked for non-finite values.
@@ -39,8 +37,6 @@ pub struct StepConfig {
     pub loss: LossConfig,
     /// Options that the releases do not use.
     pub knobs: Knobs,
-    /// The noise of augmentations.
-    pub noise: Noise,
     /// When losses and gradients are checked.
     pub checks: Checks,
 }
@@ -56,7 +52,6 @@ impl StepConfig {
             lr_d: cfg.optim.lr_d * decay,
             loss: LossConfig { kl: cfg.kl(), ..cfg.loss },
             knobs: cfg.knobs,
-            noise: Noise::new(cfg.seed),
             checks: Checks::Immediate,
         }
     }
@@ -65,11 +60,5 @@ impl StepConfig {
     #[must_use]
     pub const fn generator_moves(&self) -> bool {
         self.knobs.d_steps <= 1 || (self.step + 1).is_multiple_of(self.knobs.d_steps)
-    }
-
-    /// The augmentation of a part of the batch whose first sample is `first`.
-    pub(super) const fn augment(&self, first: usize) -> DiffAugment {
-        let Self { step, noise, .. } = *self;
-        DiffAugment { policy: self.knobs.diff_augment, noise, step, first }
     }
 }

@@ -5,6 +5,7 @@ use stackgan_core::generator_noise::{Draw, GENERATOR_STEP, GeneratorNoise, SAMPL
 use stackgan_core::noise::Noise;
 
 use crate::config::TrainConfig;
+use crate::diff_augment;
 
 /// Everything that a step receives from outside.
 #[derive(Clone, Debug)]
@@ -38,6 +39,9 @@ pub struct StepNoise {
     /// Noise of the fake on which G is trained (`residual`; `plain` uses one fake for both). With
     /// `loss.mode_seeking` the fake is compared with one of the other player's `z`, in both recipes.
     pub g: GeneratorNoise,
+    /// The random values of [`crate::diff_augment`], `(batch, 4, 7)`. Only with
+    /// `knobs.diff_augment`.
+    pub augment: Option<Tensor>,
 }
 
 impl StepNoise {
@@ -53,14 +57,19 @@ impl StepNoise {
             let drawn = GeneratorNoise::draw(noise, streams, step, &samples, &of)?;
             drawn.scaled(cfg.train_scales())
         };
-        Ok(Self { d: draw(SAMPLING)?, g: draw(GENERATOR_STEP)? })
+        let augment = cfg
+            .knobs
+            .diff_augment
+            .any()
+            .then(|| diff_augment::draw(noise, step, (batch, cfg.stage.side()), device));
+        Ok(Self { d: draw(SAMPLING)?, g: draw(GENERATOR_STEP)?, augment: augment.transpose()? })
     }
 }
 
 impl Inputs {
     /// The floating-point inputs with their names, in the order of [`Self::map`].
     pub(crate) fn numbers(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
-        let (batch, StepNoise { d, g }) = (&self.batch, &self.noise);
+        let (batch, StepNoise { d, g, augment }) = (&self.batch, &self.noise);
         let wrong = batch.wrong.as_ref().map(|wrong| ("input.wrong", wrong));
         let noise = [
             ("input.d.z", &d.z),
@@ -71,7 +80,8 @@ impl Inputs {
             ("input.g.eps2", &g.eps2),
         ];
         let pictures = [("input.real", &batch.real), ("input.text", &batch.text)];
-        pictures.into_iter().chain(wrong).chain(noise)
+        let augment = augment.as_ref().map(|augment| ("input.augment", augment));
+        pictures.into_iter().chain(wrong).chain(noise).chain(augment)
     }
 
     /// All inputs with their names.
@@ -99,7 +109,8 @@ impl Inputs {
             text: get("input.text")?,
             other_text: of("input.other_text"),
         };
-        Ok(Self { batch, noise: StepNoise { d: noise("d")?, g: noise("g")? } })
+        let noise = StepNoise { d: noise("d")?, g: noise("g")?, augment: of("input.augment") };
+        Ok(Self { batch, noise })
     }
 
     /// Applies `f` to every input.
@@ -116,7 +127,10 @@ impl Inputs {
         let mut noise = |of: &GeneratorNoise| -> Result<GeneratorNoise> {
             Ok(GeneratorNoise { z: f(&of.z)?, eps1: f(&of.eps1)?, eps2: f(&of.eps2)? })
         };
-        Ok(Self { batch, noise: StepNoise { d: noise(&self.noise.d)?, g: noise(&self.noise.g)? } })
+        let StepNoise { d, g, augment } = &self.noise;
+        let (d, g) = (noise(d)?, noise(g)?);
+        let augment = augment.as_ref().map(f).transpose()?;
+        Ok(Self { batch, noise: StepNoise { d, g, augment } })
     }
 }
 

@@ -23,14 +23,17 @@ pub(super) struct Part {
 /// The parts of a batch in order: one, or as many as `micro_batch` requires. They are views.
 pub(super) fn parts(inputs: &Inputs, cfg: &StepConfig) -> Result<Vec<Part>> {
     let (whole, n) = (inputs.batch.real.dim(0)?, cfg.knobs.micro_batch);
-    let part = |first, Inputs { batch, noise }| Part { batch, noise, augment: cfg.augment(first) };
+    let part = |Inputs { batch, noise }: Inputs| {
+        let augment = DiffAugment { policy: cfg.knobs.diff_augment, values: noise.augment.clone() };
+        Part { batch, noise, augment }
+    };
     if n == 0 || n >= whole {
-        return Ok(vec![part(0, inputs.clone())]);
+        return Ok(vec![part(inputs.clone())]);
     }
     if !whole.is_multiple_of(n) {
         candle_core::bail!("a batch of {whole} pictures is not made of equal parts of {n}");
     }
-    let cut = |first| Ok(part(first, inputs.map(|input| input.narrow(0, first, n))?));
+    let cut = |first| Ok(part(inputs.map(|input| input.narrow(0, first, n))?));
     (0..whole).step_by(n).map(cut).collect()
 }
 

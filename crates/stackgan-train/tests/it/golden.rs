@@ -292,7 +292,6 @@ fn config(step: u64, lr_d: f64) -> StepConfig {
             mode_seeking: 0.0,
         },
         knobs: Knobs::default(),
-        noise: Noise::new(0),
         checks: Checks::Immediate,
     }
 }
@@ -379,7 +378,8 @@ fn check<D>(case: &Case<D>) {
             players.set(state);
             let (d, g) = noises(&golden, &prefix, case.fresh_fake);
             let cfg = config(step, lr_d);
-            let inputs = Inputs { batch: pictures.clone(), noise: StepNoise { d, g } };
+            let inputs =
+                Inputs { batch: pictures.clone(), noise: StepNoise { d, g, augment: None } };
             let stats = (case.step)(&mut players.game, &mut players.views, &inputs, &cfg).unwrap();
             (players, stats)
         };

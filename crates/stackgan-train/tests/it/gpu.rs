@@ -270,6 +270,22 @@ fn mode_seeking_is_recorded_as_it_is_queued() {
     }
 }
 
+/// The random values of DiffAugment enter a recorded step as its noise does.
+#[test]
+fn augmented_steps_are_recorded_as_they_are_queued() {
+    let Some(gpu) = gpu() else { return };
+    let mut folder = Folder::new(Stage::One);
+    folder.device = gpu.clone();
+    for recipe in [Recipe::Residual, Recipe::Plain] {
+        let mut cfg = projected::settings(Stage::One, recipe);
+        cfg.knobs.diff_augment = "colour,translation,cutout".to_owned().try_into().unwrap();
+        recorded_as_queued(&folder, &format!("{recipe:?}"), "projected_g", || Setup {
+            pretrained: projected::pretrained(&gpu),
+            ..folder.setup(&cfg)
+        });
+    }
+}
+
 /// Compares the loss and its gradient for the pictures, with both losses of the encoder. Also
 /// trains with it: recorded steps have the same bits as steps queued one by one.
 #[test]

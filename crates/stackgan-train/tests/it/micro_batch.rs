@@ -46,7 +46,7 @@ fn batch(cfg: &TrainConfig, again: bool) -> Inputs {
         text: draw(2, &[2, cfg.net.text_dim]),
         other_text: (cfg.net.recipe == Recipe::Plain).then_some(other),
     };
-    Inputs { batch, noise: StepNoise { d: noise(3), g: noise(6) } }
+    Inputs { batch, noise: StepNoise { d: noise(3), g: noise(6), augment: None } }
 }
 
 /// Takes one step at rate 0, so that G's gradient passes through the same D. Adam's first moment is

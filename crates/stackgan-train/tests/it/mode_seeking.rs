@@ -59,7 +59,7 @@ fn the_term_is_of_the_picture_and_of_another_for_the_same_text() {
         let mut players = players(&cfg);
         let inputs = inputs(&cfg, 0);
         let stats = players.step(&inputs, &StepConfig::of(&cfg, 0, 1.0)).unwrap();
-        let StepNoise { d, g } = &inputs.noise;
+        let StepNoise { d, g, .. } = &inputs.noise;
         let noises = if recipe == Recipe::Residual { [g, d] } else { [d, g] };
         let z = (&d.z - &g.z).unwrap().abs().unwrap().mean_all().unwrap();
         let expected =
