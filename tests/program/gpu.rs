@@ -171,6 +171,37 @@ fn captions_have_the_vectors_of_the_cpu() {
     }
 }
 
+/// A step with R1 is queued, and its memory is not that of the recorded ones. Where there is not
+/// enough for both, the recorded step gives way, and the run is the same to the byte.
+#[test]
+fn a_recorded_step_gives_way_to_a_queued_one() {
+    if !there_is_a_gpu() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    if !stands_in(dir.path()) {
+        eprintln!("skipped: not on a true GPU");
+        return;
+    }
+    let args = |run: &str| {
+        let mut args = on_gpu("1", "8", &dir.path().join(run));
+        args.extend(["--set", "loss.r1={ gamma = 0.5, every = 4 }"].map(str::to_owned));
+        args
+    };
+    train(dir.path(), &args("enough"));
+    let expected = model(&dir.path().join("enough"));
+    // From too little for either, until there is enough for a recorded step alone.
+    let gave_way = (4_000..20_000).step_by(500).any(|kib: u32| {
+        let (name, bytes) = (kib.to_string(), (kib * 1024).to_string());
+        let output = with(dir.path(), &args(&name), (FREE, &bytes));
+        let gave_way = said(&output).contains("beside a recorded one");
+        assert!(output.status.success() == gave_way, "{kib}: {}", said(&output));
+        assert!(!gave_way || model(&dir.path().join(&name)) == expected, "{kib}");
+        gave_way
+    });
+    assert!(gave_way, "no such memory was tried");
+}
+
 /// What does not fit says so, and proposes half of the batch.
 #[test]
 fn a_full_memory_is_told_with_what_to_do() {

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use stackgan_kernels::gpu;
 use stackgan_train::event::StopReason;
 
 /// How the program ends. The value is the exit code.
@@ -234,11 +235,7 @@ fn of_core(error: &stackgan_core::Error) -> Exit {
 /// Adds a remedy to an error of a GPU whose memory is full; other errors are unchanged. `batch` is
 /// the batch size of training.
 pub(crate) fn out_of_memory(error: anyhow::Error, batch: Option<usize>) -> anyhow::Error {
-    let full = |cause: &(dyn std::error::Error + 'static)| {
-        let text = cause.to_string();
-        ["CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLOC_FAILED"].iter().any(|name| text.contains(name))
-    };
-    if error.is::<Problem>() || !error.chain().any(full) {
+    if error.is::<Problem>() || !gpu::memory_is_full(error.as_ref()) {
         return error;
     }
     let (place, found, remedy) = match batch {

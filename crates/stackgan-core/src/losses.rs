@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 pub use stackgan_kernels::bce_with_logits;
-use stackgan_kernels::exp;
+use stackgan_kernels::{exp, sum_each};
 
 /// Returns KL(N(mu, sigma²) ‖ N(0, 1)) given log sigma², averaged over batch and dimensions.
 ///
@@ -49,8 +49,10 @@ pub fn square_means(image: &Tensor, side: usize) -> Result<Tensor> {
     if (height, width) == (side, side) {
         return Ok(image.clone());
     }
-    let squares = (batch * channels, side, height / side, side, width / side);
-    image.reshape(squares)?.mean(4)?.mean(2)?.reshape((batch, channels, side, side))
+    let (rows, columns) = (height / side, width / side);
+    let lines = sum_each(&image.reshape((batch * channels * height * side, columns))?)?;
+    let sums = lines.reshape((batch * channels, side, rows, side))?.sum(2)?;
+    (sums * (1.0 / (rows * columns) as f64))?.reshape((batch, channels, side, side))
 }
 
 /// Returns the mode-seeking loss of two batches of images `(batch, channels, side, side)` that were
@@ -63,7 +65,10 @@ pub fn square_means(image: &Tensor, side: usize) -> Result<Tensor> {
 /// # Errors
 /// Different shapes.
 pub fn mode_seeking(images: [&Tensor; 2], noises: [&Tensor; 2]) -> Result<Tensor> {
-    let apart = |[a, b]: [&Tensor; 2]| (a - b)?.abs()?.mean_all();
+    let apart = |[a, b]: [&Tensor; 2]| -> Result<Tensor> {
+        let of_each = sum_each(&(a - b)?.abs()?)?;
+        (sum_each(&of_each.unsqueeze(0)?)? * (1.0 / a.elem_count() as f64))?.squeeze(0)
+    };
     ((apart(images)? / apart(noises)?)? + 1e-5)?.recip()
 }
 

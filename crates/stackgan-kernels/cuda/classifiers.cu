@@ -9,7 +9,8 @@ struct Window {
     int kh, kw, step, top, left;
 };
 
-// Every channel with a kernel of its own, (channels, kh kw) f32. A value of the result for each i.
+// Every channel with a kernel of its own, (kh kw, channels) f32, so that neighbours read neighbours. A value of the result
+// for each i.
 template <typename T>
 __device__ void depthwise(const Window s, const T *x, const float *kernels, T *y, int64_t count) {
     EVERY(i, count) {
@@ -19,7 +20,6 @@ __device__ void depthwise(const Window s, const T *x, const float *kernels, T *y
         rest /= s.out_w;
         int row = (int)(rest % s.out_h);
         int64_t n = rest / s.out_h;
-        const float *kernel = kernels + (int64_t)c * s.kh * s.kw;
         float sum = 0.f;
         for (int ky = 0; ky < s.kh && c < s.channels; ky++) {
             int v = row * s.step + ky - s.top;
@@ -27,7 +27,7 @@ __device__ void depthwise(const Window s, const T *x, const float *kernels, T *y
             for (int kx = 0; kx < s.kw; kx++) {
                 int u = column * s.step + kx - s.left;
                 if (u < 0 || u >= s.w) continue;
-                sum += kernel[ky * s.kw + kx] * load(x + ((n * s.h + v) * s.w + u) * s.stride + c);
+                sum += kernels[(ky * s.kw + kx) * s.channels + c] * load(x + ((n * s.h + v) * s.w + u) * s.stride + c);
             }
         }
         store(y + i, sum);
@@ -44,7 +44,6 @@ __device__ void depthwise_back(const Window s, const T *dy, const float *kernels
         rest /= s.w;
         int row = (int)(rest % s.h);
         int64_t n = rest / s.h;
-        const float *kernel = kernels + (int64_t)c * s.kh * s.kw;
         float sum = 0.f;
         for (int ky = 0; ky < s.kh && c < s.channels; ky++) {
             int v = row + s.top - ky;
@@ -53,7 +52,7 @@ __device__ void depthwise_back(const Window s, const T *dy, const float *kernels
                 int u = column + s.left - kx;
                 if (u < 0 || u % s.step != 0 || u / s.step >= s.out_w) continue;
                 int64_t pixel = (n * s.out_h + v / s.step) * s.out_w + u / s.step;
-                sum += kernel[ky * s.kw + kx] * load(dy + pixel * s.stride + c);
+                sum += kernels[(ky * s.kw + kx) * s.channels + c] * load(dy + pixel * s.stride + c);
             }
         }
         store(dx + i, sum);

@@ -223,4 +223,20 @@ impl Recorded {
         #[cfg(not(feature = "cuda"))]
         Ok(())
     }
+
+    /// Gives the memory of the recorded work back. Its replays must be over.
+    pub fn give_back(self) {
+        #[cfg(feature = "cuda")]
+        self.0.give_back();
+    }
+}
+
+/// Returns whether an error, or one of its causes, says that the memory of a GPU is full.
+#[must_use]
+pub fn memory_is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let full = |error: &(dyn std::error::Error + 'static)| {
+        let text = error.to_string();
+        ["CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLOC_FAILED"].iter().any(|name| text.contains(name))
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(full)
 }

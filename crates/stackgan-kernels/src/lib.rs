@@ -52,6 +52,7 @@ mod norm;
 mod pool;
 mod product;
 pub mod reference;
+mod sum;
 mod tanh;
 pub mod threads;
 mod vectorised;
@@ -78,6 +79,7 @@ pub use maps::Maps;
 pub use norm::{BatchStatistics, Norm, Statistics};
 pub use pool::Pool;
 pub use product::{Multiplier, product};
+pub use sum::{repeat_each, sum_each};
 pub use tanh::{tanh, tanh_in_place};
 
 /// Returns the arithmetic with which convolutions on `device` are computed.

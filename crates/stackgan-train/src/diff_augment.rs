@@ -13,7 +13,7 @@
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use stackgan_core::noise::{Draws, Noise, Stream};
-use stackgan_kernels::{cut_out, translate};
+use stackgan_kernels::{cut_out, repeat_each, sum_each, translate};
 
 /// Which augmentations are applied. As text: any of `"colour,translation,cutout"`; the empty string
 /// applies none.
@@ -172,7 +172,9 @@ fn coloured(x: &Tensor, [brightness, saturation, contrast]: &[Tensor; 3]) -> Res
     };
     let x = x.broadcast_add(brightness)?;
     let x = about(&x, &x.mean_keepdim(1)?, saturation)?;
-    about(&x, &x.mean_keepdim((1, 2, 3))?, contrast)
+    let count = x.elem_count() / x.dim(0)?;
+    let mean = (sum_each(&x)? * (1.0 / count as f64))?;
+    about(&x, &repeat_each(&mean, x.shape())?, contrast)
 }
 
 #[cfg(test)]

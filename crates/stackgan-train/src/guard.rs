@@ -179,9 +179,17 @@ impl Guard {
         let steps = steps(players);
         let cfg = &StepConfig { checks: Checks::Deferred, ..*cfg };
         let mut recording = std::mem::take(&mut self.recording);
-        let result = self.whole_or_not(players, |players| {
-            recording.step(players, inputs, cfg, &self.weights, meanwhile)
-        });
+        let mut meanwhile = Some(meanwhile);
+        let mut step = |recording: &mut Recording| {
+            self.whole_or_not(players, |players| {
+                let meanwhile = || meanwhile.take().into_iter().for_each(|f| f());
+                recording.step(players, inputs, cfg, &self.weights, meanwhile)
+            })
+        };
+        let result = match step(&mut recording) {
+            Err(error) if recording.gives_way(&error) => step(&mut recording),
+            result => result,
+        };
         self.recording = recording;
         let Err(found @ Error::NonFinite { .. }) = result else { return result };
         // Find the first non-finite tensor. A device that is not deterministic may not fail again.

@@ -12,9 +12,9 @@
 use candle_core::{DType, Tensor, Var};
 use stackgan_kernels::{copy_all, count_non_finite, gpu};
 
-use crate::Result;
 use crate::players::Players;
 use crate::step::{Inputs, StepConfig, StepStats};
+use crate::{Error, Result};
 
 /// Steps before the recorded one. The first selects cuDNN's algorithms and loads kernels; the
 /// second is the rehearsal.
@@ -93,6 +93,19 @@ impl Recording {
             self.recorded = None;
         }
         Ok(queued(players, inputs, cfg, weights, meanwhile)?.0)
+    }
+
+    /// After a step that failed: whether it may succeed now, because it was queued beside a recorded
+    /// step and found no memory. The recorded step's is given back, and none is recorded any more.
+    pub(crate) fn gives_way(&mut self, error: &Error) -> bool {
+        if !gpu::memory_is_full(error) {
+            return false;
+        }
+        let Some(Recorded { work, .. }) = self.recorded.take() else { return false };
+        work.give_back();
+        let beside = format!("no memory for queued steps beside a recorded one: {error}");
+        self.refused = Some(candle_core::Error::Msg(beside));
+        true
     }
 
     /// The error that prevented recording, if it was tried and failed.

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor, Var};
 use stackgan_core::{NetConfig, Params, Scope};
+use stackgan_kernels::{repeat_each, squared_norm, sum_each};
 
 /// Power iterations for fresh weights.
 const AT_FIRST: usize = 15;
@@ -71,7 +72,7 @@ impl<D> Spectral<D> {
             let weight = slot.weight.as_tensor();
             let used = match sides {
                 None => weight.clone(),
-                Some((u, v)) => weight.broadcast_div(&stretch(weight, u, v)?)?,
+                Some((u, v)) => divided(weight, &stretch(weight, u, v)?)?,
             };
             frozen.insert(slot.name.clone(), used.detach());
             trained.insert(slot.name.clone(), used);
@@ -86,7 +87,7 @@ impl<D> Spectral<D> {
             let Some(var) = &slot.u else { return Ok(None) };
             let matrix = slot.weight.as_detached_tensor().flatten_from(1)?;
             let v = unit(&matrix.broadcast_mul(&var.as_detached_tensor().unsqueeze(1)?)?.sum(0)?)?;
-            let u = unit(&matrix.broadcast_mul(&v.unsqueeze(0)?)?.sum(1)?)?;
+            let u = unit(&sum_each(&matrix.broadcast_mul(&v.unsqueeze(0)?)?)?)?;
             var.set(&u)?;
             Ok(Some((u, v)))
         };
@@ -97,12 +98,19 @@ impl<D> Spectral<D> {
 /// Computes u · W v, a scalar whose gradient in W is the outer product of u and v. W is
 /// `(out, rest)`.
 fn stretch(weight: &Tensor, u: &Tensor, v: &Tensor) -> Result<Tensor> {
-    let along = weight.flatten_from(1)?.broadcast_mul(&v.unsqueeze(0)?)?.sum(1)?;
-    along.mul(u)?.sum_all()
+    let along = sum_each(&weight.flatten_from(1)?.broadcast_mul(&v.unsqueeze(0)?)?)?;
+    sum_each(&along.mul(u)?.unsqueeze(0)?)?.squeeze(0)
+}
+
+/// Divides by a scalar.
+fn divided(weight: &Tensor, by: &Tensor) -> Result<Tensor> {
+    let whole = weight.flatten_all()?.unsqueeze(0)?;
+    let by = repeat_each(&by.unsqueeze(0)?, whole.shape())?;
+    whole.div(&by)?.reshape(weight.shape())
 }
 
 fn unit(x: &Tensor) -> Result<Tensor> {
-    let norm = x.sqr()?.sum_all()?.sqrt()?.maximum(LEAST)?;
+    let norm = squared_norm(&[x])?.sqrt()?.maximum(LEAST)?;
     x.broadcast_div(&norm)
 }
 

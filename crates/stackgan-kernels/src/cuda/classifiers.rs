@@ -30,20 +30,21 @@ pub(crate) fn depthwise(x: &Map, weight: &Tensor, stride: usize, padding: Paddin
     ];
     let window = sizes.into_iter().map(int);
     let window = window.collect::<Result<Vec<_>>>()?;
-    let (weight, device) = (weight.contiguous()?, device::of(&x.values)?);
+    let weight = weight.reshape((c, ()))?.t()?.contiguous()?; // neighbours read neighbours
+    let device = device::of(&x.values)?;
     let y = device::empty(&device, (n, s.out_height, s.out_width, pixel), x.values.dtype())?;
     let launch = |kernel: &str, window: &[Arg], [from, weight, to]: [&Tensor; 3]| {
         let args = [window, &[at(from)?, at(weight)?, at(to)?, count(to)]].concat();
         CLASSIFIERS.each(to, kernel, to.elem_count(), &args)
     };
     launch("depthwise", &window, [&x.values, &weight, &y])?;
-    let before = x.clone();
+    let origin = x.origin();
     linked("depthwise convolution of maps", &[Input::Map(x)], (y, c), x.precision, |gradient| {
         Box::new(move || {
             let dy = gradient.take()?;
             let dx = device::empty(&device::of(&dy)?, (n, h, w, pixel), dy.dtype())?;
             launch("depthwise_back", &window, [&dy, &weight, &dx])?;
-            before.gradient.add(dx)?;
+            origin.add(dx)?;
             Ok([None, None, None])
         })
     })
@@ -58,14 +59,14 @@ pub(crate) fn clamp(x: &Map, clamp: Clamp<'_>) -> Result<Map> {
     let sizes = [count(&y), channels, pixel, low, high];
     let args = [&[at(&x.values)?, at(&bias)?, at(&y)?][..], &sizes].concat();
     CLASSIFIERS.each(&y, "bounded", y.elem_count(), &args)?;
-    let (before, result) = (x.clone(), y.clone());
+    let (origin, result) = (x.origin(), y.clone());
     linked("bounded maps", &[Input::Map(x)], (y, x.channels), x.precision, |gradient| {
         Box::new(move || {
             let dy = gradient.take()?;
             let dx = device::empty(&device::of(&dy)?, dy.shape(), dy.dtype())?;
             let args = [at(&result)?, at(&dy)?, at(&dx)?, count(&dx), low, high];
             CLASSIFIERS.each(&dx, "bounded_back", dx.elem_count(), &args)?;
-            before.gradient.add(dx)?;
+            origin.add(dx)?;
             Ok([None, None, None])
         })
     })

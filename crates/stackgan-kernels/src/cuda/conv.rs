@@ -9,9 +9,9 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::cudnn::{Geometry, Way, convolve};
 use super::device::{self, Arg, Grid, MAPS, at, int, suffix};
-use super::link::{Input, Map, linked, padded};
-use crate::Filter;
+use super::link::{Input, Map, Origin, linked, padded};
 use crate::geometry::planes;
+use crate::{Filter, Precision};
 
 /// A weight in cuDNN's layout, `(out, kh, kw, in)` in the type of the maps, with the geometry of
 /// its convolution. It may be padded with channels of zeros.
@@ -85,20 +85,20 @@ impl Prepared {
         convolve(Way::Forward, &self.geometry, x.precision, &x.values, &self.weight)
     }
 
-    /// Adds the gradient of `x` if it is tracked, and returns the gradient of the weight if
-    /// `wanted`.
-    pub(super) fn backward(&self, x: &Map, dy: &Tensor, wanted: bool) -> Result<Option<Tensor>> {
-        if x.is_tracked() {
-            let dx = convolve(Way::Input, &self.geometry, x.precision, &self.weight, dy)?;
-            x.gradient.add(dx)?;
+    /// Adds the gradient of the maps if they are tracked, and returns the gradient of the weight if
+    /// it is.
+    pub(super) fn backward(&self, from: &Convolved, dy: &Tensor) -> Result<Option<Tensor>> {
+        let Convolved { origin, values, precision } = from;
+        if origin.is_tracked {
+            origin.add(convolve(Way::Input, &self.geometry, *precision, &self.weight, dy)?)?;
         }
-        wanted.then(|| self.weight_gradient(x, dy)).transpose()
+        values.as_ref().map(|x| self.weight_gradient(x, *precision, dy)).transpose()
     }
 
     /// Returns the gradient of the weight, `(out, in, kh, kw)` in `f32`.
-    fn weight_gradient(&self, x: &Map, dy: &Tensor) -> Result<Tensor> {
+    fn weight_gradient(&self, x: &Tensor, precision: Precision, dy: &Tensor) -> Result<Tensor> {
         let g = &self.geometry;
-        let dw = convolve(Way::Weight, g, x.precision, &x.values, dy)?;
+        let dw = convolve(Way::Weight, g, precision, x, dy)?;
         let kernel = if self.phases { (3, 3) } else { g.kernel };
         let (shape, device) = ((self.out, self.in_channels, kernel.0, kernel.1), device::of(&dw)?);
         let result = device::empty(&device, shape, DType::F32)?;
@@ -117,6 +117,21 @@ impl Prepared {
     }
 }
 
+/// The maps of a convolution, as its backward pass reads them.
+pub(super) struct Convolved {
+    origin: Origin,
+    /// For the gradient of the weight, if one is needed.
+    values: Option<Tensor>,
+    precision: Precision,
+}
+
+impl Convolved {
+    pub(super) fn new(x: &Map, weight: &Tensor) -> Self {
+        let values = weight.track_op().then(|| x.values.clone());
+        Self { origin: x.origin(), values, precision: x.precision }
+    }
+}
+
 /// Returns the grid of `weight_in` and `weight_out`: a block covers 32 input channels and eight
 /// output channels.
 fn tiles(outs: usize, ins: usize) -> Grid {
@@ -130,14 +145,12 @@ pub(crate) fn conv(x: &Map, weight: &Tensor, filter: Filter) -> Result<Map> {
     let outs = padded(channels, x.precision);
     let prepared = Prepared::new(x, weight, filter, outs)?;
     let convolved = prepared.forward(x)?;
-    let (input, wanted) = (x.clone(), weight.track_op());
+    let from = Convolved::new(x, weight);
     let inputs = [Input::Map(x), Input::Tensor(weight)];
     if filter != Filter::Up {
         let values = (convolved, channels);
         return linked("convolution of maps", &inputs, values, x.precision, |gradient| {
-            Box::new(move || {
-                Ok([None, prepared.backward(&input, &gradient.take()?, wanted)?, None])
-            })
+            Box::new(move || Ok([None, prepared.backward(&from, &gradient.take()?)?, None]))
         });
     }
     let ((n, h, w, _), shape) = (x.sizes()?, convolved.shape().clone());
@@ -149,7 +162,7 @@ pub(crate) fn conv(x: &Map, weight: &Tensor, filter: Filter) -> Result<Map> {
             let dy = gradient.take()?;
             let apart = device::empty(&device::of(&dy)?, shape.clone(), dy.dtype())?;
             move_phases("unshuffle", &dy, &apart, sizes)?;
-            Ok([None, prepared.backward(&input, &apart, wanted)?, None])
+            Ok([None, prepared.backward(&from, &apart)?, None])
         })
     })
 }

@@ -55,12 +55,12 @@ pub(crate) fn leave(x: &Map) -> Result<Tensor> {
     let [channels, stride_arg, pixels] = sizes;
     let args = [at(&x.values)?, address, Arg::I64(total as i64), channels, stride_arg, pixels];
     MAPS.each(&x.values, "leave", total, &args)?;
-    let from = x.clone();
+    let (origin, dtype) = (x.origin(), x.values.dtype());
     left("leave maps", x, out, (n, c, h, w), move |grad| {
-        let dx = device::empty(&device::of(grad)?, (n, h, w, stride), from.values.dtype())?;
+        let dx = device::empty(&device::of(grad)?, (n, h, w, stride), dtype)?;
         let args = [at(grad)?, at(&dx)?, count(&dx), channels, stride_arg, pixels];
         MAPS.each(&dx, "enter", dx.elem_count(), &args)?;
-        from.gradient.add(dx)
+        origin.add(dx)
     })
 }
 
@@ -74,10 +74,10 @@ pub(crate) fn activate(x: &Map, activation: Activation) -> Result<Map> {
         y.elem_count().div_ceil(4),
         &[at(&x.values)?, at(&y)?, count(&y), slope],
     )?;
-    let (input, result) = (x.clone(), y.clone());
+    let (origin, result) = (x.origin(), y.clone());
     linked("activate maps", &[Input::Map(x)], (y, x.channels), x.precision, |gradient| {
         Box::new(move || {
-            input.gradient.add(masked(&result, &gradient.take()?, slope)?)?;
+            origin.add(masked(&result, &gradient.take()?, slope)?)?;
             Ok([None, None, None])
         })
     })
@@ -92,14 +92,12 @@ pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<M
     let y = device::empty(&device::of(&a.values)?, a.values.shape(), a.values.dtype())?;
     let args = [at(&a.values)?, at(&b.values)?, at(&y)?, count(&y), slope];
     MAPS.each(&y, "add_activate", y.elem_count().div_ceil(4), &args)?;
-    let (first, second, result) = (a.clone(), b.clone(), y.clone());
+    let (origins, result) = ([a.origin(), b.origin()], y.clone());
     linked("add maps", &[Input::Map(a), Input::Map(b)], (y, a.channels), a.precision, |gradient| {
         Box::new(move || {
             let dx = masked(&result, &gradient.take()?, slope)?;
-            for input in [&first, &second] {
-                if input.is_tracked() {
-                    input.gradient.add(dx.clone())?;
-                }
+            for origin in origins.iter().filter(|origin| origin.is_tracked) {
+                origin.add(dx.clone())?;
             }
             Ok([None, None, None])
         })
@@ -127,16 +125,17 @@ pub(crate) fn append_tiled(x: &Map, vector: &Tensor) -> Result<Map> {
     let pixels = Arg::I64((h * w) as i64);
     let args = [at(&x.values)?, at(&vector)?, at(&y)?, count(&y), a_arg, b_arg, stride_arg, pixels];
     MAPS.each(&y, "append", y.elem_count(), &args)?;
-    let (input, wanted) = (x.clone(), vector.track_op());
+    let (origin, wanted) = (x.origin(), vector.track_op());
     let inputs = [Input::Map(x), Input::Tensor(&vector)];
     linked("append to maps", &inputs, (y, a + b), x.precision, |gradient| {
         Box::new(move || {
-            let (dy, device) = (gradient.take()?, device::of(&input.values)?);
-            if input.is_tracked() {
+            let dy = gradient.take()?;
+            let device = device::of(&dy)?;
+            if origin.is_tracked {
                 let dx = device::empty(&device, (n, h, w, stride), dy.dtype())?;
                 let args = [at(&dy)?, at(&dx)?, count(&dx), a_arg, b_arg, stride_arg];
                 MAPS.each(&dy, "append_back", dx.elem_count(), &args)?;
-                input.gradient.add(dx)?;
+                origin.add(dx)?;
             }
             if !wanted {
                 return Ok([None, None, None]);

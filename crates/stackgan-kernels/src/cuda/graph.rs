@@ -22,12 +22,23 @@ impl Recorded {
     /// If this fails, nothing was executed, and the memory that was taken for it is given back.
     pub(crate) fn replay(&mut self) -> Result<()> {
         self.graph.launch().map_err(|error| {
-            let device = self.stream.context().cu_device();
-            // SAFETY: the device of a context exists. Only memory that no graph uses is given back.
-            let _ = unsafe { sys::cuDeviceGraphMemTrim(device) };
+            trim(&self.stream);
             Error::wrap(error)
         })
     }
+
+    /// Gives the memory of finished replays back.
+    pub(crate) fn give_back(self) {
+        let Self { graph, stream } = self;
+        drop(graph);
+        trim(&stream);
+    }
+}
+
+/// Gives back what graphs took and do not use.
+fn trim(stream: &CudaStream) {
+    // SAFETY: the device of a context exists. Only memory that no graph uses is given back.
+    let _ = unsafe { sys::cuDeviceGraphMemTrim(stream.context().cu_device()) };
 }
 
 /// While this guard is alive, small data that operations send to the device stays there, because

@@ -15,8 +15,21 @@ pub(crate) struct Map {
     pub(super) values: Tensor,
     pub(super) channels: usize,
     pub(super) precision: Precision,
-    pub(super) gradient: Gradient,
     node: Node<Tensor>,
+}
+
+/// The maps that an operation began from, without their values, whose memory is large.
+pub(super) struct Origin {
+    gradient: Gradient,
+    /// Whether a gradient of these maps is needed.
+    pub(super) is_tracked: bool,
+}
+
+impl Origin {
+    /// Adds a part of their gradient.
+    pub(super) fn add(&self, part: Tensor) -> Result<()> {
+        self.gradient.add(part)
+    }
 }
 
 /// The cell in which the gradient of a map is accumulated.
@@ -42,9 +55,9 @@ impl Map {
         self.precision
     }
 
-    /// Returns whether a gradient of these maps is needed.
-    pub(super) fn is_tracked(&self) -> bool {
-        self.node.is_tracked()
+    /// Returns what a backward pass keeps of these maps if it does not read their values.
+    pub(super) fn origin(&self) -> Origin {
+        Origin { gradient: self.node.gradient.clone(), is_tracked: self.node.is_tracked() }
     }
 
     /// Returns the sizes `(n, h, w, c)`.
@@ -86,7 +99,7 @@ pub(super) fn linked(
         })
         .collect();
     let node = link::linked(name, &inputs, backward)?;
-    Ok(Map { values, channels, precision, gradient: node.gradient.clone(), node })
+    Ok(Map { values, channels, precision, node })
 }
 
 /// Returns an `f32` tensor of `shape` in candle's graph with values computed from a map. `backward`

@@ -4,7 +4,7 @@
 
 use candle_core::{CudaDevice, DType, Result, Tensor, bail};
 
-use super::conv::Prepared;
+use super::conv::{Convolved, Prepared};
 use super::device::{self, Arg, Grid, NORM, at, int, suffix};
 use super::elementwise::{enter_as_it_is, leave};
 use super::link::{Input, Map, linked};
@@ -244,17 +244,13 @@ pub(crate) fn conv_norm(
     let parts = parts(mode, n)?;
     let rows = convolved.elem_count() / channels / parts;
     let shape = Shape { parts, rows, channels, count: out.0 * out.1 * out.2 / parts, small };
-    let (input, wanted) = (x.clone(), weight.track_op());
+    let from = Convolved::new(x, weight);
     let between = linked(
         "convolution of maps",
         &[Input::Map(x), Input::Tensor(weight)],
         (convolved, channels),
         x.precision,
-        |gradient| {
-            Box::new(move || {
-                Ok([None, prepared.backward(&input, &gradient.take()?, wanted)?, None])
-            })
-        },
+        |gradient| Box::new(move || Ok([None, prepared.backward(&from, &gradient.take()?)?, None])),
     )?;
     normalised(&between, shape, norm, mode, out)
 }
@@ -280,14 +276,14 @@ pub(super) fn normalised(
 ) -> Result<Map> {
     let normalised = Normalised::new(x.values.clone(), shape, norm, mode)?;
     let y = normalised.forward(out)?;
-    let before = x.clone();
+    let origin = x.origin();
     let inputs = [Input::Map(x), Input::Tensor(norm.gamma), Input::Tensor(norm.beta)];
     let wanted = [norm.gamma.track_op(), norm.beta.track_op()];
     linked("batch norm of maps", &inputs, (y, x.channels), x.precision, |gradient| {
         Box::new(move || {
-            let (dx, gamma, beta) = normalised.backward(&gradient.take()?, before.is_tracked())?;
+            let (dx, gamma, beta) = normalised.backward(&gradient.take()?, origin.is_tracked)?;
             if let Some(dx) = dx {
-                before.gradient.add(dx)?;
+                origin.add(dx)?;
             }
             Ok([None, wanted[0].then_some(gamma), wanted[1].then_some(beta)])
         })
