@@ -199,6 +199,29 @@ fn time_budget_is_code_75_and_the_stop_file_is_code_0() {
     train(dir.path(), &training("1", "500", &run));
 }
 
+/// A user is never told to remove what this program did not make.
+#[test]
+fn a_file_in_the_place_of_a_folder_is_told_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "1", &dir.join("run")));
+    fs::write(dir.join("CUB.tgz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3]).unwrap();
+    for (args, words) in [
+        (&["data", "import", "CUB.tgz"][..], "this is not a folder"),
+        (&["data", "check", "CUB.tgz"], "unpack an archive first"),
+        (&["data", "check", "run/model.safetensors"], "this is not a prepared dataset"),
+        (
+            &["generate", "-m", "run", "-p", "a", "--out", "CUB.tgz"],
+            "a file is where a folder is wanted",
+        ),
+    ] {
+        let output = stackgan(dir, args).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(words), "{args:?}: {said}");
+        assert!(!said.contains("remove"), "{args:?}: {said}");
+    }
+}
+
 #[test]
 fn a_closed_pipe_is_success() {
     let dir = tempfile::tempdir().unwrap();

@@ -61,6 +61,9 @@ fn a_run_takes_about_its_hours_and_its_settings_repeat_it() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     assert!((2.0..60.0).contains(&seconds), "{seconds} {said}");
+    let [measuring, begun] =
+        ["measuring how long", "hours      0.002"].map(|said_so| said.find(said_so));
+    assert!(measuring.is_some() && measuring < begun, "{said}");
 
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let (plan, kept) = (&answer["plan"], settings(&run));

@@ -108,8 +108,12 @@ impl Problem {
 
     /// A storage operation on `file` failed.
     pub(crate) fn storage(file: &std::path::Path, source: &io::Error) -> Self {
-        let remedy =
-            "check the free space and the permissions of the folder, or choose another one";
+        let remedy = match source.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                "a file is where a folder is wanted: choose another name, or move the file"
+            }
+            _ => "check the free space and the permissions of the folder, or choose another one",
+        };
         let place = format!("file: {}", file.display());
         let parts = ("a writable place", source.to_string());
         Self { exit: Exit::Storage, ..Self::usage("cannot write", place, parts, remedy) }

@@ -120,7 +120,8 @@ impl Container {
         let file = File::open(path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
         let bad = |found: &str| {
-            let remedy = "remove it, and run again the command that makes it";
+            let remedy = "check the path; a dataset is named by its folder, so unpack an archive first; a file that \
+                          this program made is damaged, and is made again by the same command";
             Error::malformed(path, format!("this is not {kind}"), "header", (kind, found), remedy)
         };
         if !meta.is_file() || meta.len() < 8 {

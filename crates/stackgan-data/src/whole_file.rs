@@ -1,11 +1,11 @@
 //! A file that appears whole or not at all: it is written under another name, and gets its own when
 //! it is complete.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempPath;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::leftovers;
 use crate::{Error, Result};
@@ -25,6 +25,33 @@ pub fn place(temporary: TempPath, path: &Path) -> io::Result<()> {
 /// are being written stay.
 pub fn sweep(folder: &Path) {
     leftovers::sweep_files(folder, AtomicFile::is_unfinished);
+}
+
+/// Starts an unfinished file in a folder. If this process is killed, a later [`sweep`] removes it.
+///
+/// # Errors
+/// When the system cannot create it.
+pub fn temporary(folder: &Path, permissions: Option<Permissions>) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY).suffix(SUFFIX);
+    if let Some(permissions) = permissions {
+        builder.permissions(permissions);
+    }
+    loop {
+        let made = builder.tempfile_in(folder)?;
+        if leftovers::claim(made.as_file(), made.path()) {
+            return Ok(made);
+        }
+    }
+}
+
+/// The permissions of a new file, if the system does not give it those of its folder.
+#[must_use]
+pub fn usual() -> Option<Permissions> {
+    #[cfg(unix)]
+    return Some(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
+    #[cfg(not(unix))]
+    None
 }
 
 /// A file that gets its name only when it is complete and on the disk.
@@ -54,17 +81,8 @@ impl AtomicFile {
             Some(folder) if folder != Path::new("") => folder.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY).suffix(SUFFIX);
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
         sweep(&folder);
-        let (file, temporary) = loop {
-            let made = builder.tempfile_in(&folder).map_err(failed)?;
-            if leftovers::claim(made.as_file(), made.path()) {
-                break made.into_parts();
-            }
-        };
+        let (file, temporary) = temporary(&folder, usual()).map_err(failed)?.into_parts();
         let writer = BufWriter::with_capacity(1 << 20, file);
         Ok(Self { path: path.to_path_buf(), folder, temporary, writer })
     }

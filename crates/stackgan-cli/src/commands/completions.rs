@@ -1,12 +1,11 @@
 //! `stackgan completions`: shell completions.
 
-use std::io::Write as _;
-
 use anyhow::Result;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use crate::args::Cli;
+use crate::output::print_to_reader;
 
 /// Prints the completions for `shell` on stdout.
 pub(super) fn run(shell: Shell) -> Result<()> {
@@ -14,6 +13,5 @@ pub(super) fn run(shell: Shell) -> Result<()> {
     // not a failure.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "stackgan", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
-    Ok(())
+    print_to_reader(String::from_utf8_lossy(&script).trim_end())
 }

@@ -75,6 +75,13 @@ pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
         let (what, expected) = ("there is no such folder", "a dataset folder");
         return Err(Problem::missing(what, place, expected, "check the path").into());
     }
+    if !folder.is_dir() {
+        let place = format!("path: {}", folder.display());
+        let remedy = "name the folder that holds the pictures; unpack an archive first \
+                      (`stackgan data unpack` takes Parquet files and tars)";
+        let parts = ("a dataset folder", "a file");
+        return Err(Problem::usage("this is not a folder", place, parts, remedy).into());
+    }
     match layout.kind {
         Some(args::Kind::Cub) => Ok(Kind::Cub),
         Some(args::Kind::Oxford) => Ok(Kind::Oxford),

@@ -19,7 +19,7 @@ use crate::exit::Problem;
 /// # Errors
 /// [`Problem`] of the storage.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_pieces(path, |file| file.write_all(bytes).map_err(|e| Problem::storage(path, &e).into()))
+    write(path, |file| file.write_all(bytes).map_err(|e| Problem::storage(path, &e).into()))
 }
 
 /// As [`write_file`], for what took hours to make: it is synced and read back, as a checkpoint is.
@@ -38,14 +38,20 @@ pub(crate) fn write_kept(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// As [`write_file`], for contents that are produced in pieces: `write` receives the file.
+/// As [`write_file`], for contents that are produced in pieces, which takes long: `pieces` receives
+/// the file. First removes what killed processes left unfinished in its folder.
 ///
 /// # Errors
-/// [`Problem`] of the storage, and those of `write`.
+/// [`Problem`] of the storage, and those of `pieces`.
 pub(crate) fn write_pieces(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+    pieces: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
 ) -> Result<()> {
+    whole_file::sweep(folder(path));
+    write(path, pieces)
+}
+
+fn write(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>) -> Result<()> {
     create_folder_of(path)?;
     let refused = |e: io::Error| Problem::storage(path, &e);
     match path.metadata() {
@@ -54,16 +60,8 @@ pub(crate) fn write_pieces(
             let path = path.canonicalize().map_err(refused)?;
             replace(&path, Some(facts.permissions()), write)
         }
-        Err(_) => replace(path, usual(), write),
+        Err(_) => replace(path, whole_file::usual(), write),
     }
-}
-
-/// The permissions of a new file, if the system does not give it those of its folder.
-fn usual() -> Option<Permissions> {
-    #[cfg(unix)]
-    return Some(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies
-    #[cfg(not(unix))]
-    None
 }
 
 fn replace(
@@ -72,12 +70,7 @@ fn replace(
     write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
 ) -> Result<()> {
     let refused = |e: io::Error| Problem::storage(path, &e);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tmp-");
-    if let Some(permissions) = permissions {
-        builder.permissions(permissions);
-    }
-    let file = builder.tempfile_in(folder(path)).map_err(refused)?;
+    let file = whole_file::temporary(folder(path), permissions).map_err(refused)?;
     fill(file.as_file(), path, write)?;
     Ok(whole_file::place(file.into_temp_path(), path).map_err(refused)?)
 }
@@ -142,6 +135,23 @@ mod tests {
         assert_eq!(error.unwrap_err().to_string(), "no more");
         assert_eq!(std::fs::read(&file).unwrap(), b"two");
         assert_eq!(dir.path().join("new").read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_before_the_next_long_result() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, left) = (dir.path().join("a.png"), dir.path().join(".tmp-Xy1z2w.partial"));
+        let mut unfinished = Vec::new();
+        let written = write_pieces(&file, |pieces| {
+            let entry = dir.path().read_dir()?.flatten().next();
+            unfinished.extend(entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+            Ok(pieces.write_all(b"whole")?)
+        });
+        written.unwrap();
+        assert!(unfinished.iter().all(|name| name.ends_with(".partial")) && unfinished.len() == 1);
+        std::fs::write(&left, "half").unwrap();
+        write_pieces(&file, |pieces| Ok(pieces.write_all(b"again")?)).unwrap();
+        assert!(!left.exists());
     }
 
     #[cfg(unix)]

@@ -25,6 +25,7 @@ pub(super) const OWN: &str = "prepared";
 pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let root = root.canonicalize().map_err(|e| Error::read(root, e))?;
     let mut found = BTreeMap::new();
+    let mut unsafe_names = Vec::new();
     let mut open = vec![(root.clone(), String::new(), 0)];
     while let Some((folder, prefix, depth)) = open.pop() {
         for entry in std::fs::read_dir(&folder).map_err(|e| Error::read(&folder, e))? {
@@ -65,16 +66,8 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
                 open.push((entry.path(), format!("{relative}/"), depth + 1));
             } else {
                 if is_key(name) && checked_key(&relative, &folder, 0).is_err() {
-                    return Err(Error::malformed(
-                        &entry.path(),
-                        "name of a picture or of its captions is not safe",
-                        "its name",
-                        (
-                            "at most 1024 bytes without `\\`, `:` and control characters",
-                            printable(&relative),
-                        ),
-                        "rename the file or its folder",
-                    ));
+                    unsafe_names.push((relative, entry.path()));
+                    continue;
                 }
                 if kind.is_file() {
                     found.insert(relative, entry.path());
@@ -86,7 +79,19 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
             }
         }
     }
-    Ok(found)
+    unsafe_names.sort();
+    let Some((first, path)) = unsafe_names.first() else { return Ok(found) };
+    let count = match unsafe_names.len() {
+        1 => printable(first),
+        count => format!("{count} other names, the first {}", printable(first)),
+    };
+    Err(Error::malformed(
+        path,
+        "name of a picture or of its captions is not safe",
+        "its name",
+        ("at most 1024 bytes without `\\`, `:` and control characters", count),
+        "rename these files, or their folders",
+    ))
 }
 
 /// Whether the name of a file becomes that of a picture or is joined to it.
@@ -150,6 +155,19 @@ mod tests {
         std::fs::write(dir.path().join("secret"), "x").unwrap();
         std::os::unix::fs::symlink("../secret", root.join("c.jpg")).unwrap();
         assert!(files(&root).unwrap_err().to_string().contains("leads out"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_cannot_be_used_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        for second in [5, 2, 9] {
+            std::fs::write(dir.path().join(format!("at 12:30:0{second}.jpg")), "x").unwrap();
+        }
+        std::fs::write(dir.path().join("notes: mine.md"), "x").unwrap();
+        let error = files(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("3 other names, the first at 12:30:02.jpg"), "{error}");
+        assert!(error.contains("rename these files"), "{error}");
     }
 
     #[test]

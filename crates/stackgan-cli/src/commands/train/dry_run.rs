@@ -101,7 +101,7 @@ pub(super) fn plan(
     let beside = (low.as_ref(), &pretrained);
     estimate::check(&config, beside, &context.device)?;
     if let Some(hours) = hours {
-        let timing = hours::Timing::begin(hours, &config, beside, &context.device)?;
+        let timing = hours::Timing::begin(hours, &config, beside, context)?;
         wanted.plan = Some(timing.fit(&mut config, (layers, data.train_pictures), None)?);
         wanted.steps = None;
     }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
-use candle_core::Device;
 use humantime::format_rfc3339_seconds;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::estimate::{Cadence, FITTED, Given, Plan, Speed, Timed};
@@ -13,6 +12,7 @@ use stackgan_train::estimate::{Cadence, FITTED, Given, Plan, Speed, Timed};
 use super::estimate::Beside;
 use crate::args::Train;
 use crate::config::{LENGTH, Layers, Origin};
+use crate::context::Context;
 use crate::exit::{Problem, out_of_memory};
 use crate::progress::brief;
 use crate::run::{Planned, Record};
@@ -85,9 +85,11 @@ impl Timing {
         hours: f64,
         cfg: &TrainConfig,
         (low, pretrained): Beside,
-        device: &Device,
+        context: &Context,
     ) -> Result<Self> {
+        context.manner.say("measuring how long a step takes, two minutes at most …");
         let began = Instant::now();
+        let device = &context.device;
         let timed = Timed { cfg, low: low.unwrap_or(&cfg.net), pretrained, device };
         let speed = Speed::measure(&timed, hours * 3600.0)
             .map_err(|error| out_of_memory(error.into(), Some(cfg.optim.batch)))?;

@@ -145,7 +145,7 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let timing = match hours {
         Some(hours) => {
             let beside = (low.as_ref(), &setup.pretrained);
-            Some(Timing::begin(hours, &setup.config, beside, &context.device)?)
+            Some(Timing::begin(hours, &setup.config, beside, context)?)
         }
         None => {
             let steps = setup.config.total_steps((pictures / batch) as u64);
