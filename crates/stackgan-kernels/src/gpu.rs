@@ -162,7 +162,7 @@ pub fn can_record(device: &Device) -> bool {
     cfg!(feature = "cuda") && device.is_cuda()
 }
 
-/// A guard for the rehearsal that must precede [`record`].
+/// A guard for the rehearsal that must precede [`record`], on the same thread.
 ///
 /// The same work must run once while this guard is alive. Small data that the work sends to the
 /// device each time (sizes, constants) then stays there.
@@ -184,7 +184,7 @@ macro_rules! opaque {
 }
 opaque!(Sender, Gap, Recorded, Rehearsal);
 
-/// Begins a rehearsal. Drop the guard after [`record`], on the same thread.
+/// Begins a rehearsal, which ends when the guard is dropped.
 ///
 /// # Errors
 /// A device that cannot record.

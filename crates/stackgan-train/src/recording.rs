@@ -4,10 +4,10 @@
 //! GPU. A replayed step is a single launch. It does the same work in the same order on the same
 //! tensors, so its results are equal to the bit.
 //!
-//! Steps that need something from the host are not recorded: steps in which R1 is due, and steps
-//! with spectral norm, gradient clipping, a fine-tuned Stage-I, class-checked wrong pairs, or
-//! several steps of D for each of G. Steps in parts (`micro_batch`) are not recorded
-//! either.
+//! Steps with R1 do other work than those without, and are recorded on their own. Steps that need
+//! something from the host are not recorded: those with spectral norm, gradient clipping, a
+//! fine-tuned Stage-I, class-checked wrong pairs, or several steps of D for each of G. Steps in parts
+//! (`micro_batch`) are not recorded either.
 
 use candle_core::{DType, Tensor, Var};
 use stackgan_kernels::{copy_all, count_non_finite, gpu};
@@ -16,8 +16,8 @@ use crate::players::Players;
 use crate::step::{Inputs, StepConfig, StepStats};
 use crate::{Error, Result};
 
-/// Steps before the recorded one. The first selects cuDNN's algorithms and loads kernels; the
-/// second is the rehearsal.
+/// Steps of a kind before the recorded one. The first selects cuDNN's algorithms and loads kernels;
+/// the second is the rehearsal.
 const BEFORE: u32 = 2;
 
 /// The names of the two counts of non-finite values.
@@ -26,11 +26,18 @@ const COUNTS: [&str; 2] = ["input", "weights"];
 /// Takes steps, and records them if possible.
 #[derive(Default, Debug)]
 pub(crate) struct Recording {
+    plain: Kind,
+    with_r1: Kind,
+}
+
+/// Steps that do the same work.
+#[derive(Default, Debug)]
+struct Kind {
     taken: u32,
     /// The number of values that a step returns.
     numbers: usize,
-    rehearsal: Option<gpu::Rehearsal>,
     recorded: Option<Recorded>,
+    /// Why they are not recorded.
     refused: Option<candle_core::Error>,
 }
 
@@ -57,60 +64,67 @@ impl Recording {
         weights: &[(String, Var)],
         meanwhile: impl FnOnce(),
     ) -> Result<StepStats> {
-        let fits = self.recorded.as_ref().is_none_or(|recorded| recorded.fits(inputs));
-        if self.refused.is_some() || !fits || !possible(players, inputs, cfg) {
+        let Self { plain, with_r1 } = self;
+        let kind = if cfg.loss.r1.due(cfg.step) { with_r1 } else { plain };
+        let fits = kind.recorded.as_ref().is_none_or(|recorded| recorded.fits(inputs));
+        if kind.refused.is_some() || !fits || !possible(players, inputs, cfg) {
             return Ok(queued(players, inputs, cfg, weights, meanwhile)?.0);
         }
-        if self.taken < BEFORE {
-            self.taken += 1;
-            if self.taken == BEFORE {
-                self.rehearsal = Some(gpu::rehearse(players.g().params.device())?);
-            }
+        if kind.taken < BEFORE {
+            kind.taken += 1;
+            let rehearsed = kind.taken == BEFORE;
+            let _rehearsal =
+                rehearsed.then(|| gpu::rehearse(players.g().params.device())).transpose()?;
             let (stats, numbers) = queued(players, inputs, cfg, weights, meanwhile)?;
-            self.numbers = numbers;
+            kind.numbers = numbers;
             return Ok(stats);
         }
-        if self.recorded.is_none() {
+        if kind.recorded.is_none() {
             players.prepare(cfg)?;
-            let recorded = Recorded::new(players, inputs, cfg, (weights, self.numbers));
-            self.rehearsal = None;
+            let recorded = Recorded::new(players, inputs, cfg, (weights, kind.numbers));
             players.unprepare();
             match recorded {
-                Ok(recorded) => self.recorded = Some(recorded),
-                Err(error) => self.refused = Some(error),
+                Ok(recorded) => kind.recorded = Some(recorded),
+                Err(error) => kind.refused = Some(error),
             }
         }
-        if let Some(recorded) = &mut self.recorded {
+        if let Some(recorded) = &mut kind.recorded {
             match recorded.replay(players, inputs, cfg)? {
                 Ok(()) => {
                     meanwhile();
                     return recorded.told(cfg);
                 }
                 // Its memory may not fit beside that of queued steps. Nothing was executed.
-                Err(error) if !recorded.replayed => self.refused = Some(error),
+                Err(error) if !recorded.replayed => kind.refused = Some(error),
                 Err(error) => return Err(error.into()),
             }
-            self.recorded = None;
+            kind.recorded = None;
         }
         Ok(queued(players, inputs, cfg, weights, meanwhile)?.0)
     }
 
-    /// After a step that failed: whether it may succeed now, because it was queued beside a recorded
-    /// step and found no memory. The recorded step's is given back, and none is recorded any more.
+    /// After a step that failed: whether it may succeed now, because it found no memory beside a
+    /// recorded one. The memory of recorded steps is given back, and none is recorded any more.
     pub(crate) fn gives_way(&mut self, error: &Error) -> bool {
         if !gpu::memory_is_full(error) {
             return false;
         }
-        let Some(Recorded { work, .. }) = self.recorded.take() else { return false };
-        work.give_back();
+        let kinds = [&mut self.plain, &mut self.with_r1];
+        let recorded: Vec<_> = kinds.into_iter().filter_map(|kind| kind.recorded.take()).collect();
+        if recorded.is_empty() {
+            return false;
+        }
+        recorded.into_iter().for_each(|recorded| recorded.work.give_back());
         let beside = format!("no memory for queued steps beside a recorded one: {error}");
-        self.refused = Some(candle_core::Error::Msg(beside));
+        for kind in [&mut self.plain, &mut self.with_r1] {
+            kind.refused.get_or_insert(candle_core::Error::Msg(beside.clone()));
+        }
         true
     }
 
     /// The error that prevented recording, if it was tried and failed.
-    pub(crate) const fn refused(&self) -> Option<&candle_core::Error> {
-        self.refused.as_ref()
+    pub(crate) fn refused(&self) -> Option<&candle_core::Error> {
+        self.plain.refused.as_ref().or(self.with_r1.refused.as_ref())
     }
 }
 
@@ -134,7 +148,6 @@ fn possible(players: &Players, inputs: &Inputs, cfg: &StepConfig) -> bool {
     gpu::can_record(players.g().params.device())
         && cfg.knobs.can_be_recorded()
         && inputs.batch.other_text.is_none()
-        && !cfg.loss.r1.due(cfg.step)
 }
 
 /// Queues a step, and gathers all values to check in one tensor.

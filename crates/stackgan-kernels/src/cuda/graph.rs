@@ -41,15 +41,12 @@ fn trim(stream: &CudaStream) {
     let _ = unsafe { sys::cuDeviceGraphMemTrim(stream.context().cu_device()) };
 }
 
-/// While this guard is alive, small data that operations send to the device stays there, because
-/// recorded work must not send anything.
+/// While this guard is alive, small data that operations send to the device stays there for the rest
+/// of the process, and is found there. Recorded work must not send anything.
 pub(crate) struct Rehearsal(
     #[expect(dead_code, reason = "does its work when dropped; candle does not name its type")]
     Box<dyn Any>,
 );
-
-// SAFETY: it changes a counter of its own thread, and a trainer stays on one thread.
-unsafe impl Send for Rehearsal {}
 
 pub(crate) fn rehearse(device: &Device) -> Result<Rehearsal> {
     Ok(Rehearsal(Box::new(device.as_cuda_device()?.enable_cuda_graph_htod_cache())))
@@ -57,6 +54,7 @@ pub(crate) fn rehearse(device: &Device) -> Result<Rehearsal> {
 
 pub(crate) fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Recorded> {
     let stream = device.as_cuda_device()?.cuda_stream();
+    let _found = rehearse(device)?;
     // A graph's memory is not that of the pool: what earlier steps left there is given back first.
     release(&stream)?;
     let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
