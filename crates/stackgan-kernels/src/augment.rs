@@ -107,7 +107,7 @@ impl Change {
         for (row, y) in rows.enumerate() {
             match self {
                 Self::Translation => {
-                    let from = row as i64 - down;
+                    let from = (row as i64).saturating_sub(down);
                     let from =
                         usize::try_from(from).ok().and_then(|row| x.chunks_exact(width).nth(row));
                     if let Some(from) = from {
@@ -117,8 +117,9 @@ impl Change {
                 Self::Cutout { side } => {
                     let Some(from) = x.chunks_exact(width).nth(row) else { continue };
                     y.copy_from_slice(from);
-                    if (down..down + side as i64).contains(&(row as i64)) {
-                        let [start, end] = [right, right + side as i64].map(|at| within(at, width));
+                    if (down..down.saturating_add(side as i64)).contains(&(row as i64)) {
+                        let [start, end] =
+                            [right, right.saturating_add(side as i64)].map(|at| within(at, width));
                         y.get_mut(start..end).unwrap_or_default().fill(0.0);
                     }
                 }
@@ -129,7 +130,7 @@ impl Change {
 
 /// Copies a row to the right by `by`, or to the left if it is negative.
 fn moved(from: &[f32], to: &mut [f32], by: i64) {
-    let gap = within(by.abs(), from.len());
+    let gap = within(by.saturating_abs(), from.len());
     let kept = from.len() - gap;
     let (start, end) = if by > 0 { (0, gap) } else { (gap, 0) };
     if let (Some(from), Some(to)) = (from.get(start..start + kept), to.get_mut(end..end + kept)) {
@@ -208,6 +209,19 @@ mod tests {
             assert_eq!(moved[i], if inside { x[from as usize] } else { 0. }, "moved {i}");
             let gone = (0..3).contains(&from_row) && (0..3).contains(&from_column);
             assert_eq!(cut[i], if gone { 0. } else { x[i] }, "cut {i}");
+        }
+    }
+
+    #[test]
+    fn places_beyond_every_number_are_outside() {
+        let (x, far) =
+            (pictures().narrow(0, 0, 3).unwrap(), [f32::INFINITY, f32::NEG_INFINITY, 1e30]);
+        let at = Tensor::new(&far.map(|place| [place, -place]), &Device::Cpu).unwrap();
+        for f in [translate, reference::translate] {
+            assert!(flat(&f(&x, &at).unwrap()).iter().all(|v| *v == 0.));
+        }
+        for f in [cut_out, reference::cut_out] {
+            assert_eq!(flat(&f(&x, &at, 3).unwrap()), flat(&x));
         }
     }
 

@@ -35,7 +35,9 @@ pub fn translate(x: &Tensor, shifts: &Tensor) -> Result<Tensor> {
 pub fn cut_out(x: &Tensor, corners: &Tensor, side: usize) -> Result<Tensor> {
     each(x, corners, |picture, column, row| {
         let axis = |dim, first: i64| {
-            let kept = |at: i64| if (first..first + side as i64).contains(&at) { 0f32 } else { 1. };
+            let kept = |at: i64| {
+                if (first..first.saturating_add(side as i64)).contains(&at) { 0f32 } else { 1. }
+            };
             let size = picture.dim(dim)?;
             let (height, width) = if dim == 2 { (size, 1) } else { (1, size) };
             let kept = (0..size as i64).map(kept).collect();
