@@ -29,6 +29,16 @@ fn stands_in(dir: &Path) -> bool {
     done(dir, &["doctor", "--device", "cuda", "--json"]).contains("stand-in")
 }
 
+/// Returns a folder for a test that needs the stand-in, where it is.
+fn on_the_stand_in() -> Option<tempfile::TempDir> {
+    let dir = there_is_a_gpu().then(|| tempfile::tempdir().unwrap())?;
+    if stands_in(dir.path()) {
+        return Some(dir);
+    }
+    eprintln!("skipped: not on a true GPU");
+    None
+}
+
 /// Returns the arguments of a tiny run on the GPU, which says what it does. Without R1, whose steps
 /// are not recorded.
 fn on_gpu(stage: &str, steps: &str, run: &Path) -> Vec<String> {
@@ -175,14 +185,7 @@ fn captions_have_the_vectors_of_the_cpu() {
 /// enough for both, the recorded step gives way, and the run is the same to the byte.
 #[test]
 fn a_recorded_step_gives_way_to_a_queued_one() {
-    if !there_is_a_gpu() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    if !stands_in(dir.path()) {
-        eprintln!("skipped: not on a true GPU");
-        return;
-    }
+    let Some(dir) = on_the_stand_in() else { return };
     let args = |run: &str| {
         let mut args = on_gpu("1", "8", &dir.path().join(run));
         args.extend(["--set", "loss.r1={ gamma = 0.5, every = 4 }"].map(str::to_owned));
@@ -206,14 +209,7 @@ fn a_recorded_step_gives_way_to_a_queued_one() {
 /// What does not fit says so, and proposes half of the batch.
 #[test]
 fn a_full_memory_is_told_with_what_to_do() {
-    if !there_is_a_gpu() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    if !stands_in(dir.path()) {
-        eprintln!("skipped: not on a true GPU");
-        return;
-    }
+    let Some(dir) = on_the_stand_in() else { return };
     let args = on_gpu("1", "8", &dir.path().join("run"));
     let output = with(dir.path(), &args, (FREE, "3000000"));
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));

@@ -1,5 +1,5 @@
-//! Translation and cutout of pictures, by amounts that differ from picture to picture and stay on
-//! the device: a recorded step may use them.
+//! Translation and cutout of pictures (DiffAugment, Zhao et al. 2020), by amounts that differ from
+//! picture to picture and stay on the device: a recorded step may use them.
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use crate::adam::{AdamStep, AdamUpdate, Constants, adam_update, check};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::fast;
+use crate::sum::total_of;
 use crate::vectorised::vectorised;
 
 /// The constants of an optimiser's next step, stored where the device reads them.
@@ -133,28 +134,13 @@ pub fn squared_norm(tensors: &[&Tensor]) -> Result<Tensor> {
     Tensor::new(sum as f32, first.device())
 }
 
-/// Number of values per parallel task, and the number of them that is summed in `f32`.
+/// Number of values per parallel task.
 const CHUNK: usize = 1 << 16;
-const RUN: usize = 512;
 
 vectorised! {
     /// Returns the sum of the squares.
     fn squares(values: &[f32]) -> f64 {
-        let mut total = 0.;
-        for run in values.chunks(RUN) {
-            let (lanes, rest) = run.as_chunks::<16>();
-            let mut sums = [0f32; 16];
-            for lane in lanes {
-                for (sum, v) in sums.iter_mut().zip(lane) {
-                    *sum += v * v;
-                }
-            }
-            for (sum, v) in sums.iter_mut().zip(rest) {
-                *sum += v * v;
-            }
-            total += sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
-        }
-        total
+        total_of(values, |v| v * v)
     }
 }
 

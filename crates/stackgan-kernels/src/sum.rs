@@ -79,28 +79,34 @@ impl CustomOp1 for RepeatEach {
     }
 }
 
-/// The number of values that are summed in `f32`.
-const RUN: usize = 512;
-
 vectorised! {
     /// Returns the sum.
     fn total(values: &[f32]) -> f64 {
-        let mut total = 0.;
-        for run in values.chunks(RUN) {
-            let (lanes, rest) = run.as_chunks::<16>();
-            let mut sums = [0f32; 16];
-            for lane in lanes {
-                for (sum, v) in sums.iter_mut().zip(lane) {
-                    *sum += v;
-                }
-            }
-            for (sum, v) in sums.iter_mut().zip(rest) {
-                *sum += v;
-            }
-            total += sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
-        }
-        total
+        total_of(values, |v| v)
     }
+}
+
+/// The number of values that are summed in `f32`.
+const RUN: usize = 512;
+
+/// Returns the sum of `of` of every value. To be called in [`vectorised`] functions.
+#[inline(always)]
+pub(crate) fn total_of(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
+    let mut total = 0.;
+    for run in values.chunks(RUN) {
+        let (lanes, rest) = run.as_chunks::<16>();
+        let mut sums = [0f32; 16];
+        for lane in lanes {
+            for (sum, v) in sums.iter_mut().zip(lane) {
+                *sum += of(*v);
+            }
+        }
+        for (sum, v) in sums.iter_mut().zip(rest) {
+            *sum += of(*v);
+        }
+        total += sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
+    }
+    total
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl Timing {
         (low, pretrained): Beside,
         context: &Context,
     ) -> Result<Self> {
-        context.manner.say("measuring how long a step takes, two minutes at most …");
+        context.manner.say("measuring how long a step takes, for two minutes or a few steps …");
         let began = Instant::now();
         let device = &context.device;
         let timed = Timed { cfg, low: low.unwrap_or(&cfg.net), pretrained, device };
