@@ -198,6 +198,32 @@ fn what_was_said_at_an_import_is_kept() {
     assert_eq!(import(&["--split-seed", "0"]), (false, true, true));
 }
 
+/// A folder for each class and not one caption.
+#[test]
+fn names_of_folders_serve_as_captions() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    for (i, (picture, _)) in birds(24).into_iter().enumerate() {
+        let class = dir.join("own").join(["001.red_bird", "002.green_bird"][i % 2]);
+        fs::create_dir_all(&class).unwrap();
+        let name = format!("{i}.{}", picture.extension().unwrap().to_str().unwrap());
+        fs::copy(picture, class.join(name)).unwrap();
+    }
+    let (code, said) = failed(dir, &["data", "import", "own", "-q"]);
+    assert!(code == 4 && said.contains("--uncaptioned class-name"), "{code} {said}");
+    let import = ["data", "import", "own", "--uncaptioned", "class-name", "-q"];
+    done(dir, &import);
+    let said = done(dir, &["data", "captions", "own", "-q"]);
+    let (mut lines, mut expected): (Vec<&str>, _) = (said.lines().collect(), ["green bird"; 24]);
+    lines.sort_unstable();
+    expected[12..].fill("red bird");
+    assert_eq!(lines, expected);
+    let said = done(dir, &training("1", "run", &["--dry-run", "--set", "optim.batch=2"]));
+    assert!(said.contains("own, 22 pictures to train on"), "{said}");
+    let (code, said) = failed(dir, &[&import[..], &["--kind", "cub"]].concat());
+    assert!(code == 2 && said.contains("--kind folder"), "{code} {said}");
+}
+
 /// Pictures that the import leaves out are left out of every count.
 #[test]
 fn what_is_left_out_is_not_counted() {

@@ -176,7 +176,8 @@ pub(crate) struct Unpack {
     #[arg(long, value_name = "COLUMN")]
     pub image: Option<String>,
     /// A column of captions; in tars, an extension or a key of KEY.json. Can be repeated, if there
-    /// are several. Default: the only one, by name (text, caption, …) or by kind
+    /// are several; `none` takes no captions, but classes, whose names `data import --uncaptioned
+    /// class-name` takes for captions. Default: the only one, by name (text, caption, …) or by kind
     #[arg(long, value_name = "COLUMN")]
     pub text: Vec<String>,
     /// The column of classes; in tars, an extension or a key of KEY.json; `none` leaves classes out.
@@ -309,6 +310,8 @@ pub(crate) enum Uncaptioned {
     Refuse,
     /// Leave them out
     LeaveOut,
+    /// Take the name of their class for a caption: that of their folder, or in a table
+    ClassName,
 }
 
 /// How to handle pictures that cannot be read.

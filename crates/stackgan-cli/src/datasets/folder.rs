@@ -87,6 +87,8 @@ pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
         Some(args::Kind::Oxford) => Ok(Kind::Oxford),
         Some(args::Kind::Coco) => Ok(Kind::Coco),
         Some(args::Kind::Folder) => Ok(Kind::Folder),
+        // Such a folder need not have a caption, by which its kind would be known.
+        None if layout.uncaptioned == Some(args::Uncaptioned::ClassName) => Ok(Kind::Folder),
         None => Ok(layouts::detect(folder)?),
     }
 }
@@ -96,6 +98,7 @@ pub(crate) const fn reading(layout: Layout) -> Reading {
     let uncaptioned = match layout.uncaptioned {
         None | Some(args::Uncaptioned::Refuse) => Uncaptioned::Refuse,
         Some(args::Uncaptioned::LeaveOut) => Uncaptioned::LeaveOut,
+        Some(args::Uncaptioned::ClassName) => Uncaptioned::ClassName,
     };
     let split_seed = match layout.split_seed {
         Some(seed) => seed,

@@ -3,7 +3,7 @@
 use super::report::{Part, Report, Status};
 use crate::error::{counted, first_few};
 use crate::layouts::folder::{Origin, Survey};
-use crate::layouts::{LEAVE_OUT, Reading, Uncaptioned};
+use crate::layouts::{CLASS_NAME, LEAVE_OUT, Reading, Uncaptioned};
 use std::path::Path;
 
 const MAKE: &str = "put NAME.jpg, NAME.png or NAME.webp there, each with NAME.txt (one caption a line) or a row in metadata.csv \
@@ -15,7 +15,11 @@ const MOST: usize = 20;
 /// The parts, and notes on files that are not used.
 pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
     let mut report = Report::new(dir, MAKE);
-    let survey = match Survey::of(dir) {
+    let named = |mut survey: Survey| match how.uncaptioned {
+        Uncaptioned::ClassName => survey.caption_by_class(dir).map(|()| survey),
+        Uncaptioned::Refuse | Uncaptioned::LeaveOut => Ok(survey),
+    };
+    let survey = match Survey::of(dir).and_then(named) {
         Ok(survey) => survey,
         Err(error) => {
             report.fault("the folder", &error);
@@ -36,7 +40,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
     let beside = from(Origin::Text);
     let few = first_few(&survey.uncaptioned);
     let bare = match how.uncaptioned {
-        Uncaptioned::Refuse => survey.uncaptioned.len(),
+        Uncaptioned::Refuse | Uncaptioned::ClassName => survey.uncaptioned.len(),
         Uncaptioned::LeaveOut => 0, // a note gives their number
     };
     report.said(
@@ -49,12 +53,14 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
             (0, _) => Status::Found { detail: counted(beside, "file") },
             _ => Status::Wrong {
                 detail: format!("{bare} of {} without captions ({few})", counted(n, "picture")),
-                remedy: format!("write them, or leave such pictures out with {LEAVE_OUT}"),
+                remedy: format!(
+                    "write them, leave such pictures out with {LEAVE_OUT}, or take the names of folders for captions with {CLASS_NAME}"
+                ),
             },
         },
     );
     let unread = match how.uncaptioned {
-        Uncaptioned::Refuse => &survey.unread[..],
+        Uncaptioned::Refuse | Uncaptioned::ClassName => &survey.unread[..],
         Uncaptioned::LeaveOut => &[], // likewise
     };
     for (_, error) in unread.iter().take(MOST) {

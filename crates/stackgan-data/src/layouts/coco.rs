@@ -198,7 +198,9 @@ impl Reader<'_> {
         let picture = self.parts.picture(name)?;
         if captions.is_empty() {
             match self.how.uncaptioned {
-                Uncaptioned::Refuse => self.absent.note("captions of pictures", name),
+                Uncaptioned::Refuse | Uncaptioned::ClassName => {
+                    self.absent.note("captions of pictures", name);
+                }
                 Uncaptioned::LeaveOut => self.bare.push(name.to_owned()),
             }
         }

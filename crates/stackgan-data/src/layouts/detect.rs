@@ -2,6 +2,7 @@
 
 use super::folder;
 use super::kind::Kind;
+use super::reading::CLASS_NAME;
 use crate::error::counted;
 use crate::{Error, Result};
 use std::fmt::Write as _;
@@ -37,9 +38,10 @@ pub fn detect(dir: &Path) -> Result<Kind> {
         } else if pictures > 0 {
             // Writing to a String cannot fail.
             let _ = write!(what, ": it has {} and no captions", counted(pictures, "picture"));
-            remedy = "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
-                      metadata.csv with the columns file_name and text"
-                .to_owned();
+            remedy = format!(
+                "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
+                 metadata.csv with the columns file_name and text; if they lie in folders whose names say what they show, {CLASS_NAME}"
+            );
         }
         return Err(Error::Missing {
             what,

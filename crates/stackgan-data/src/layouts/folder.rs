@@ -14,7 +14,8 @@
 //! A picture may have several rows in a table; each non-empty one is a caption. They take
 //! precedence over captions beside the picture, which is reported in a note. A table without
 //! captions adds boxes, classes or splits to pictures with captions beside them. Pictures are
-//! sorted by name and rotated upright.
+//! sorted by name and rotated upright. Without captions, the names of classes may serve
+//! ([`Uncaptioned::ClassName`]).
 //!
 //! Training on one's own pictures is a frequent question of the original's users (for example
 //! hanzhanggit/StackGAN issues 14, 37 and 58).
@@ -27,7 +28,7 @@ pub(crate) use survey::{Origin, Survey, has_marks, pictures};
 pub(crate) use table::{MAX_LINE, MAX_TABLE, side};
 
 use super::lists::{Absent, left_out};
-use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
+use super::reading::{CLASS_NAME, LEAVE_OUT, Reading, Uncaptioned};
 use super::split::{Classes, divide};
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
@@ -43,13 +44,16 @@ use std::path::Path;
 /// tables without a picture; names the table and row of whatever does not match.
 pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let mut survey = Survey::of(dir)?;
+    if how.uncaptioned == Uncaptioned::ClassName {
+        survey.caption_by_class(dir)?;
+    }
     let mut notes = survey.notes();
     let mut absent = Absent::default();
     for name in &survey.named_only {
         absent.note("pictures named by a table", name);
     }
     match how.uncaptioned {
-        Uncaptioned::Refuse => {
+        Uncaptioned::Refuse | Uncaptioned::ClassName => {
             for name in &survey.uncaptioned {
                 absent.note("captions of pictures", name);
             }
@@ -66,7 +70,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     }
     absent.check(
         dir,
-        format!("write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with {LEAVE_OUT}"),
+        format!("write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with {LEAVE_OUT}, or take the names of folders for captions with {CLASS_NAME}"),
     )?;
     if survey.pictures.is_empty() {
         return Err(Error::Missing {
@@ -94,7 +98,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         notes.push(divide(&mut items, classes, how.split_seed));
     }
     notes.push(match classes {
-        Classes::Known => counted(distinct(&labels), "class"),
+        Classes::Known | Classes::AsCaptions => counted(distinct(&labels), "class"),
         Classes::None => "no classes: a wrong picture is any other picture".to_owned(),
     });
     let name = "folder".to_owned();

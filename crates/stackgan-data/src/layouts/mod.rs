@@ -32,12 +32,12 @@ pub use keys::{checked_key, inside};
 pub use kind::Kind;
 pub use lists::{Labels, MAX_LIST, names};
 pub use painted::is_painted;
-pub(crate) use reading::LEAVE_OUT;
+pub(crate) use reading::{CLASS_NAME, LEAVE_OUT};
 pub use reading::{Reading, Uncaptioned};
 pub(crate) use scan::{files, is_picture, stem};
 
-use crate::Result;
 use crate::dataset::Dataset;
+use crate::{Error, Result};
 use std::path::Path;
 
 /// Reads the folder `dir` of the given kind. No picture is opened.
@@ -45,6 +45,13 @@ use std::path::Path;
 /// # Errors
 /// Everything that is missing, all together, and whatever does not match, by file and entry.
 pub fn read(dir: &Path, kind: Kind, how: Reading) -> Result<Dataset> {
+    if how.uncaptioned == Uncaptioned::ClassName && kind != Kind::Folder {
+        return Err(Error::config(
+            format!("classes of a {} folder are no captions", kind.name()),
+            ("a folder of pictures in folders, one for each class", dir.display().to_string()),
+            "name the folder around those folders, such as CUB_200_2011/images, and say `--kind folder`",
+        ));
+    }
     match kind {
         Kind::Cub => cub::read(dir),
         Kind::Oxford => oxford::read(dir, how),

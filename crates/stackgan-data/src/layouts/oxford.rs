@@ -194,7 +194,9 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         }
         if text.is_none() {
             match how.uncaptioned {
-                Uncaptioned::Refuse => absent.note("captions of pictures", &key),
+                Uncaptioned::Refuse | Uncaptioned::ClassName => {
+                    absent.note("captions of pictures", &key);
+                }
                 Uncaptioned::LeaveOut => bare.push(key.clone()),
             }
         }

@@ -17,8 +17,13 @@ pub enum Uncaptioned {
     Refuse,
     /// Leave them out, with a note of their number.
     LeaveOut,
+    /// Take the name of their class for a caption. Only for [`Kind::Folder`](super::Kind::Folder).
+    ClassName,
 }
 
 /// The command that leaves pictures without captions out, for remedies: not every command that
 /// reads a folder has the option.
 pub(crate) const LEAVE_OUT: &str = "`stackgan data import DIR --uncaptioned leave-out`";
+
+/// The command that captions them with the names of their classes.
+pub(crate) const CLASS_NAME: &str = "`stackgan data import DIR --uncaptioned class-name`";

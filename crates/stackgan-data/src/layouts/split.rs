@@ -14,6 +14,8 @@ const FEWEST_CLASSES: usize = 5;
 pub(super) enum Classes {
     /// Pictures belong to classes.
     Known,
+    /// They do, and the names of some classes are captions, which are to be learned.
+    AsCaptions,
     /// Each picture has its own number.
     None,
 }
@@ -25,7 +27,8 @@ pub(super) fn untested(items: &[Item]) -> Option<String> {
 }
 
 /// Splits the items. With five or more classes, a fifth of the classes is used for testing, as in
-/// the release's class-disjoint splits; otherwise a tenth of the pictures. Returns a sentence that
+/// the release's class-disjoint splits; otherwise, and if their names are captions, a tenth of the
+/// pictures. Returns a sentence that
 /// says what was done.
 pub(super) fn divide(items: &mut [Item], classes: Classes, seed: u64) -> String {
     let noise = Noise::new(seed);
@@ -52,6 +55,7 @@ pub(super) fn divide(items: &mut [Item], classes: Classes, seed: u64) -> String 
                 ", because {} are too few to keep some apart",
                 counted(labels.len(), "class")
             ),
+            Classes::AsCaptions => ", because names of classes are captions".to_owned(),
             Classes::None => String::new(),
         };
         match n {

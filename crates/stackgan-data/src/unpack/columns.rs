@@ -11,9 +11,21 @@ pub struct Columns {
     /// The column of pictures; of a tar, the extension of their files.
     pub image: Option<String>,
     /// The columns of captions, all of which are taken; of a tar, extensions or keys of the JSON.
-    pub text: Vec<String>,
+    pub text: TextColumns,
     /// The column of classes.
     pub class: ClassColumn,
+}
+
+/// The columns of captions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TextColumns {
+    /// The one that is found.
+    #[default]
+    Find,
+    /// None: pictures have no captions, but classes, whose names can serve as captions.
+    None,
+    /// All of these.
+    Named(Vec<String>),
 }
 
 /// The column of classes.
@@ -65,7 +77,10 @@ impl Found {
             names.join(", ")
         };
         let (image, text) = (quoted(&self.image), quoted(&self.text));
-        let mut said = format!("pictures from {image}, captions from {text}");
+        let mut said = format!("pictures from {image}");
+        if !self.text.is_empty() {
+            said += &format!(", captions from {text}");
+        }
         if !self.class.is_empty() {
             said += &format!(", classes from {}", quoted(&self.class));
         }

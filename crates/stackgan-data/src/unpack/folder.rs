@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::columns::TextColumns;
 use super::sample::{self, Content, Entry, Picture, Sample};
 use crate::digest::hex;
 use crate::error::{counted, first_few, printable};
@@ -71,6 +72,7 @@ pub(super) struct Counts {
 #[derive(Serialize)]
 struct Line<'a> {
     file_name: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     text: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<&'a str>,
@@ -183,7 +185,11 @@ impl Folder<'_> {
     /// # Errors
     /// When entries cannot be used and are not to be left out, with their number and the first ones;
     /// when there are no pictures or no captions; storage errors.
-    pub(super) fn finish(self, out: &Path) -> Result<(Counts, usize, Vec<String>)> {
+    pub(super) fn finish(
+        self,
+        out: &Path,
+        texts: &TextColumns,
+    ) -> Result<(Counts, usize, Vec<String>)> {
         let Counts { entries, pictures, captions, unusable, .. } = self.counts;
         if unusable > 0 && (self.damaged == Damaged::Refuse || pictures == 0) {
             return Err(self.unusable());
@@ -196,8 +202,9 @@ impl Folder<'_> {
             let remedy = "name other files, or the column of pictures: `--image COLUMN`";
             return nothing("there are no pictures", "JPEG, PNG or WebP pictures", remedy);
         }
-        if captions == 0 {
-            let remedy = "the model learns pictures from their captions: name where these are, `--text COLUMN`";
+        if captions == 0 && (*texts != TextColumns::None || self.names.is_empty()) {
+            let remedy = "the model learns pictures from their captions: name where these are, `--text COLUMN`; \
+                          for the names of classes as captions, `--text none` and `--class COLUMN`";
             return nothing("the pictures have no captions", "captions of the pictures", remedy);
         }
         let notes = self.notes();

@@ -18,7 +18,7 @@ mod webdataset;
 
 use std::path::{Path, PathBuf};
 
-pub use columns::{ClassColumn, Columns};
+pub use columns::{ClassColumn, Columns, TextColumns};
 pub use sample::{Content, Entry, Picture, Sample};
 
 #[cfg(not(feature = "parquet"))]
@@ -112,7 +112,7 @@ pub fn unpack(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> 
     if !tars.image.is_empty() {
         told.push(tars.sentence());
     }
-    let (counts, classes, left_out) = folder.finish(request.out)?;
+    let (counts, classes, left_out) = folder.finish(request.out, &request.columns.text)?;
     told.extend(left_out);
     let mut splits: Vec<String> = shards.iter().filter_map(|shard| shard.split.clone()).collect();
     splits.sort_by_key(|word| (side(word) != Some(Split::Train), word.clone()));

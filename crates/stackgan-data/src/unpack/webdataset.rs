@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::columns::{CLASSES, ClassColumn, Columns, Found, TEXTS};
+use super::columns::{CLASSES, ClassColumn, Columns, Found, TEXTS, TextColumns};
 use super::sample::{self, Captions, Content, Entry, Picture, Sample};
 use crate::archive::{self, Limits, Member};
 use crate::error::printable;
@@ -185,16 +185,16 @@ impl<'a> Reader<'a> {
 
     /// Where the captions are: extensions of files, or values of the JSON.
     fn texts<'j>(&mut self, json: Option<&'j Json>) -> Result<Vec<Place<'a, 'j>>> {
-        if !self.columns.text.is_empty() {
-            let stated = self
-                .columns
-                .text
-                .iter()
-                .filter_map(|name| self.named(name, json))
-                .collect::<Vec<_>>();
-            let places = stated.iter().map(|(_, place)| *place).collect();
-            self.found.text.extend(stated.into_iter().map(|(name, _)| name));
-            return Ok(places);
+        match &self.columns.text {
+            TextColumns::Find => {}
+            TextColumns::None => return Ok(Vec::new()),
+            TextColumns::Named(names) => {
+                let stated: Vec<_> =
+                    names.iter().filter_map(|name| self.named(name, json)).collect();
+                let places = stated.iter().map(|(_, place)| *place).collect();
+                self.found.text.extend(stated.into_iter().map(|(name, _)| name));
+                return Ok(places);
+            }
         }
         let file = TEXT_FILES.iter().find_map(|name| self.files.get_key_value(*name));
         if let Some((extension, member)) = file {

@@ -6,7 +6,7 @@ use std::slice::from_ref;
 
 use stackgan_data::Error;
 use stackgan_data::prepared::Damaged;
-use stackgan_data::unpack::{ClassColumn, Columns};
+use stackgan_data::unpack::{ClassColumn, Columns, TextColumns};
 
 use crate::parquets::{Claims, Page, Struct, file, group, leaf, with_footer};
 use crate::{HEAP, fixture, into, refused, turn};
@@ -207,8 +207,10 @@ fn what_is_not_clear_lists_the_columns() {
     assert!(said.contains("title (text), story (text)") && said.contains("--text"), "{said}");
     let said = ask("unclear.parquet", &Columns { image: Some("title".to_owned()), ..columns() });
     assert!(said.contains("holds no pictures") && said.contains("title (text)"), "{said}");
-    let said =
-        ask("lists-zstd.parquet", &Columns { text: vec!["caption".to_owned()], ..columns() });
+    let said = ask(
+        "lists-zstd.parquet",
+        &Columns { text: TextColumns::Named(vec!["caption".to_owned()]), ..columns() },
+    );
     assert!(
         said.contains("no column `caption`") && said.contains("captions (lists of text)"),
         "{said}"

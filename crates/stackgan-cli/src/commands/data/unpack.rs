@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::counted;
-use stackgan_data::unpack::{self, ClassColumn, Columns, Request};
+use stackgan_data::unpack::{self, ClassColumn, Columns, Request, TextColumns};
 
 use crate::args;
 use crate::context::Context;
@@ -19,13 +19,19 @@ pub(super) fn run(args: &args::Unpack, context: &Context) -> Result<()> {
         Some("none") => ClassColumn::None,
         Some(name) => ClassColumn::Named(name.to_owned()),
     };
-    let columns = Columns { image: args.image.clone(), text: args.text.clone(), class };
+    let text = match args.text.as_slice() {
+        [] => TextColumns::Find,
+        [none] if none == "none" => TextColumns::None,
+        names => TextColumns::Named(names.to_vec()),
+    };
+    let columns = Columns { image: args.image.clone(), text, class };
     let damaged = FolderOptions { damaged: args.damaged, ..Default::default() }.damaged();
     let request = Request { sources: &args.sources, out: &args.out, columns: &columns, damaged };
     let mut shown = FetchProgress::new(context.manner);
     let report = unpack::unpack(&request, &mut |event| shown.on(event))?;
     drop(shown);
     report.notes.iter().for_each(|note| context.manner.say(note));
+    let uncaptioned = if report.captions == 0 { " --uncaptioned class-name" } else { "" };
     let unpacked = Unpacked {
         folder: path_text(&args.out),
         pictures: report.pictures,
@@ -34,7 +40,7 @@ pub(super) fn run(args: &args::Unpack, context: &Context) -> Result<()> {
         splits: report.splits,
     };
     Form::from(args.json).show(&unpacked)?;
-    context.manner.say(format!("next: stackgan data check {}", quoted(&args.out)));
+    context.manner.say(format!("next: stackgan data check {}{uncaptioned}", quoted(&args.out)));
     Ok(())
 }
 

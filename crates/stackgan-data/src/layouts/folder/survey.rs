@@ -34,6 +34,8 @@ pub(crate) enum Origin {
     Text,
     /// A table.
     Table,
+    /// The name of its class.
+    Class,
 }
 
 /// The pictures, captions and tables of a folder.
@@ -43,6 +45,8 @@ pub(crate) struct Survey {
     pub(crate) pictures: BTreeMap<String, Found>,
     /// Pictures without captions, with the name of their text file if that is blank.
     pub(crate) uncaptioned: Vec<String>,
+    /// What else is known of these, by key.
+    bare: BTreeMap<String, Found>,
     /// Pictures without captions that this program painted.
     pub(crate) ours: Vec<String>,
     /// Pictures whose captions cannot be used, with the error of their text file or row.
@@ -131,15 +135,18 @@ impl Survey {
                     }
                     (captions, Origin::Table)
                 }
-                None => {
-                    let ours = is_painted(&image);
-                    if ours { &mut survey.ours } else { &mut survey.uncaptioned }.push(name);
+                None if is_painted(&image) => {
+                    survey.ours.push(name);
                     continue;
+                }
+                None => {
+                    survey.uncaptioned.push(name);
+                    (Vec::new(), Origin::Class)
                 }
                 Some(text) => match captions::read(&text) {
                     Ok(captions) if captions.is_empty() => {
                         survey.uncaptioned.push(format!("{name} (its text is blank)"));
-                        continue;
+                        (captions, Origin::Class)
                     }
                     Ok(captions) => (captions, Origin::Text),
                     Err(error) => {
@@ -149,11 +156,35 @@ impl Survey {
                 },
             };
             let found = Found { image, captions, from, bounds, class, split };
-            survey.pictures.insert(key, found);
+            match from {
+                Origin::Class => survey.bare.insert(key, found),
+                Origin::Text | Origin::Table => survey.pictures.insert(key, found),
+            };
         }
         survey.named_only = rows.into_keys().collect();
         survey.texts_only = texts.into_keys().map(|key| format!("{key}.txt")).collect();
         Ok(survey)
+    }
+
+    /// Gives each picture without captions the name of its class, if it has one, for a caption.
+    ///
+    /// # Errors
+    /// When tables give the classes of some pictures only.
+    pub(crate) fn caption_by_class(&mut self, dir: &Path) -> Result<()> {
+        self.pictures.append(&mut self.bare);
+        self.uncaptioned.clear();
+        let classes: Vec<String> = self.classes(dir)?.into_iter().map(spoken).collect();
+        for (found, class) in self.pictures.values_mut().zip(classes) {
+            if found.from == Origin::Class && (1..=captions::MAX_CAPTION).contains(&class.len()) {
+                found.captions = vec![class];
+            }
+        }
+        let nameless = |_: &String, found: &mut Found| found.captions.is_empty();
+        for (key, found) in self.pictures.extract_if(.., nameless) {
+            self.uncaptioned.push(format!("{key}, which is in no class"));
+            self.bare.insert(key, found);
+        }
+        Ok(())
     }
 
     /// Notes for the user about files that are not used.
@@ -178,6 +209,15 @@ impl Survey {
             let what = "with captions in a table and others beside it";
             notes.push(format!("{n} {what}: the table's taken ({few})"));
         }
+        let by_class = self.pictures.values().filter(|found| found.from == Origin::Class);
+        let captions: Vec<&str> =
+            by_class.flat_map(|found| &found.captions).map(|c| &**c).collect();
+        if !captions.is_empty() {
+            let n = counted(captions.len(), "picture");
+            let distinct: Vec<&str> = BTreeSet::from_iter(captions).into_iter().collect();
+            let few = first_few(&distinct);
+            notes.push(format!("{n} captioned with the names of their classes ({few})"));
+        }
         if !self.columns.unused.is_empty() {
             notes.push(format!("columns of tables that are not used: {}", self.columns.unused()));
         }
@@ -200,23 +240,27 @@ impl Survey {
     /// # Errors
     /// When tables give the classes of some pictures only.
     pub(in crate::layouts) fn labels(&self, dir: &Path) -> Result<(Vec<u32>, Classes)> {
-        let said: Vec<Option<&str>> =
-            self.pictures.values().map(|found| found.class.as_deref()).collect();
-        let given = whole(&said, dir, "class")?;
-        let names = match given {
-            Some(names) => names,
-            None => {
-                let below = self.split_folders().map_or(Below::Top, |_| Below::Split);
-                self.pictures.keys().map(|key| folder_of(key, below)).collect()
-            }
-        };
+        let names = self.classes(dir)?;
         let distinct: BTreeSet<&str> = names.iter().copied().collect();
         if distinct.len() < 2 {
             return Ok(((0..names.len() as u32).collect(), Classes::None));
         }
         let number: BTreeMap<&str, u32> = distinct.into_iter().zip(1..).collect();
         let labels = names.iter().map(|name| number.get(name).copied().unwrap_or(0));
-        Ok((labels.collect(), Classes::Known))
+        let captions = self.pictures.values().any(|found| found.from == Origin::Class);
+        let classes = if captions { Classes::AsCaptions } else { Classes::Known };
+        Ok((labels.collect(), classes))
+    }
+
+    /// The name of each picture's class: from tables, else its folder; empty if it has none.
+    fn classes(&self, dir: &Path) -> Result<Vec<&str>> {
+        let said: Vec<Option<&str>> =
+            self.pictures.values().map(|found| found.class.as_deref()).collect();
+        if let Some(given) = whole(&said, dir, "class")? {
+            return Ok(given);
+        }
+        let below = self.split_folders().map_or(Below::Top, |_| Below::Split);
+        Ok(self.pictures.keys().map(|key| folder_of(key, below)).collect())
     }
 
     /// The split of each picture: from tables; else from folders named `train` and `test` around
@@ -254,6 +298,15 @@ fn folder_of(key: &str, below: Below) -> &str {
         _ => key,
     };
     key.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The name of a class as a caption: `017.Red_roses` is "Red roses".
+fn spoken(class: &str) -> String {
+    let name = match class.split_once('.') {
+        Some((number, name)) if number.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => class,
+    };
+    captions::clean(name.replace(['_', '/'], " ").trim())
 }
 
 /// The values if all pictures have one; `None` if no picture has.

@@ -399,3 +399,67 @@ fn what_the_program_painted_is_no_part_of_the_dataset() {
     assert_eq!(captions(&data).len(), 2, "one that has captions is a picture like others");
     assert!(data.notes.iter().any(|note| note.contains("1 picture that this program painted")));
 }
+
+#[test]
+fn names_of_classes_serve_as_captions() {
+    let how = Reading { uncaptioned: Uncaptioned::ClassName, ..Reading::default() };
+    let mut files =
+        vec![("002.pink_primrose/a.jpg", "mine\n"), ("002.pink_primrose/a.txt", "mine\n")];
+    let names: Vec<String> = (0..5).map(|i| format!("{i} lily/b.png")).collect();
+    files.extend(names.iter().map(|name| (&**name, "")));
+    files.extend([
+        ("002.pink_primrose/c.jpg", ""),
+        ("wild/iris/d.jpg", ""),
+        ("wild/iris/d.txt", "\n"),
+    ]);
+    let dir = folder(&files);
+    let data = read(dir.path(), how).unwrap();
+    let said = captions(&data);
+    for expected in [
+        ("0 lily/b", vec!["0 lily"]),
+        ("002.pink_primrose/a", vec!["mine"]),
+        ("002.pink_primrose/c", vec!["pink primrose"]),
+        ("wild/iris/d", vec!["wild iris"]),
+    ] {
+        assert!(said.contains(&expected), "{expected:?} in {said:?}");
+    }
+    assert_eq!(said.len(), 8);
+    let notes = data.notes.join("\n");
+    for part in [
+        "7 pictures captioned with the names of their classes (0 lily, 1 lily,",
+        "none is kept for testing", // a tenth of the pictures, not a fifth of the classes
+        "7 classes",
+    ] {
+        assert!(notes.contains(part), "{part} in {notes}");
+    }
+}
+
+#[test]
+fn names_of_classes_come_from_tables_and_a_picture_without_a_class_is_told() {
+    let how = Reading { uncaptioned: Uncaptioned::ClassName, ..Reading::default() };
+    let csv = "file_name,label\nx/a.jpg,red_rose\nx/b.jpg,iris\n";
+    let dir = folder(&[("metadata.csv", csv), ("x/a.jpg", ""), ("x/b.jpg", "")]);
+    let data = read(dir.path(), how).unwrap();
+    assert_eq!(captions(&data), [("x/a", vec!["red rose"]), ("x/b", vec!["iris"])]);
+    assert_ne!(data.items[0].class, data.items[1].class);
+    let dir = folder(&[("a.jpg", ""), ("rose/b.jpg", ""), ("iris/c.jpg", "")]);
+    let said = read(dir.path(), how).unwrap_err().to_string();
+    assert!(said.contains("captions of pictures: 1 (a, which is in no class)"), "{said}");
+    let said = crate::layouts::read(dir.path(), crate::layouts::Kind::Oxford, how).unwrap_err();
+    assert!(said.to_string().contains("`--kind folder`"), "{said}");
+}
+
+#[test]
+fn classes_whose_names_are_captions_are_split_by_picture() {
+    let how = Reading { uncaptioned: Uncaptioned::ClassName, ..Reading::default() };
+    let names: Vec<String> = (0..60).map(|i| format!("c{}/{i}.jpg", i % 6)).collect();
+    let dir = folder(&names.iter().map(|name| (&**name, "")).collect::<Vec<_>>());
+    let data = read(dir.path(), how).unwrap();
+    assert_eq!(data.count(Split::Test), 6);
+    assert_eq!(data.classes(Split::Train).len(), 6);
+    assert!(
+        data.notes.join("\n").contains("because names of classes are captions"),
+        "{:?}",
+        data.notes
+    );
+}

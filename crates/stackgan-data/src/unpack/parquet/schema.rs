@@ -5,7 +5,7 @@ use parquet::file::metadata::FileMetaData;
 use parquet::schema::types::Type;
 use serde_json::Value;
 
-use super::super::columns::{CLASSES, ClassColumn, Columns, Found, TEXTS};
+use super::super::columns::{CLASSES, ClassColumn, Columns, Found, TEXTS, TextColumns};
 use crate::error::printable;
 use crate::{Error, Result};
 
@@ -232,10 +232,12 @@ impl Asked<'_> {
         Err(self.refuse(what, expected, listed, NAME))
     }
 
-    fn text(&self, stated: &[String], image: &Leaf) -> Result<Vec<Leaf>> {
-        const NAME: &str =
-            "name the column of captions: `--text COLUMN`, more than once for several";
-        if !stated.is_empty() {
+    fn text(&self, stated: &TextColumns, image: &Leaf) -> Result<Vec<Leaf>> {
+        const NAME: &str = "name the column of captions: `--text COLUMN`, more than once for several, or `--text none` for classes alone";
+        if *stated == TextColumns::None {
+            return Ok(Vec::new());
+        }
+        if let TextColumns::Named(stated) = stated {
             let named = |name: &String| {
                 let leaf = self.named("--text", name)?;
                 let parts = ("the column holds no captions", "texts, or lists of them");
