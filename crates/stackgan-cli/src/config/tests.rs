@@ -95,8 +95,8 @@ fn the_photo_preset_is_what_was_measured_on_real_birds() {
 #[test]
 fn the_projected_preset_is_photo_with_what_was_measured() {
     let both = ["loss.projected=1.0", "knobs.diff_augment=translation,cutout"];
-    let first = ["loss.mode_seeking=1.0", "optim.steps=2500"];
-    let second = ["loss.colour_consistency=20.0"];
+    let first = ["loss.mode_seeking=1.0", "optim.steps=6000"];
+    let second = ["loss.colour_consistency=20.0", "optim.steps=3200"];
     for (stage, more) in [(Stage::One, &first[..]), (Stage::Two, &second)] {
         let of = |preset: &str, pairs: &[&str]| {
             let settings = Settings { preset: Some(preset.to_owned()), ..set(pairs) };
