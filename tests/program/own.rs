@@ -222,6 +222,13 @@ fn names_of_folders_serve_as_captions() {
     assert!(said.contains("own, 22 pictures to train on"), "{said}");
     let (code, said) = failed(dir, &[&import[..], &["--kind", "cub"]].concat());
     assert!(code == 2 && said.contains("--kind folder"), "{code} {said}");
+    // A published set is one still: its folders would make sentences of their paths.
+    fs::create_dir_all(dir.join("set/CUB_200_2011")).unwrap();
+    let (code, said) = failed(dir, &["data", "import", "set", "--uncaptioned", "class-name", "-q"]);
+    assert!(code == 2 && said.contains("--kind folder"), "{code} {said}");
+    let fetch = ["data", "fetch", "cub", "--from", "nowhere", "--uncaptioned", "class-name"];
+    let (code, said) = failed(dir, &fetch);
+    assert!(code == 2 && said.contains("--uncaptioned"), "before anything is fetched: {said}");
 }
 
 /// Pictures that the import leaves out are left out of every count.

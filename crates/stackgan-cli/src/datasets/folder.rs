@@ -87,9 +87,15 @@ pub(crate) fn kind(folder: &Path, layout: Layout) -> Result<Kind> {
         Some(args::Kind::Oxford) => Ok(Kind::Oxford),
         Some(args::Kind::Coco) => Ok(Kind::Coco),
         Some(args::Kind::Folder) => Ok(Kind::Folder),
-        // Such a folder need not have a caption, by which its kind would be known.
-        None if layout.uncaptioned == Some(args::Uncaptioned::ClassName) => Ok(Kind::Folder),
-        None => Ok(layouts::detect(folder)?),
+        None => match layouts::detect(folder) {
+            // Without a caption, one's own folder has no mark by which it is known.
+            Err(stackgan_data::Error::Missing { .. })
+                if layout.uncaptioned == Some(args::Uncaptioned::ClassName) =>
+            {
+                Ok(Kind::Folder)
+            }
+            found => Ok(found?),
+        },
     }
 }
 

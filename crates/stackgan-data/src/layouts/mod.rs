@@ -49,7 +49,7 @@ pub fn read(dir: &Path, kind: Kind, how: Reading) -> Result<Dataset> {
         return Err(Error::config(
             format!("classes of a {} folder are no captions", kind.name()),
             ("a folder of pictures in folders, one for each class", dir.display().to_string()),
-            "name the folder around those folders, such as CUB_200_2011/images, and say `--kind folder`",
+            "name the folder that holds those folders, such as CUB_200_2011/images, and say `--kind folder`",
         ));
     }
     match kind {

@@ -22,6 +22,12 @@ use crate::progress::{FetchProgress, Manner};
 pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
     let set = set(args.set);
     let name = set.name;
+    if args.uncaptioned == Some(args::Uncaptioned::ClassName) {
+        let parts = ("`refuse` or `leave-out`", "`class-name`, which is for folders of your own");
+        let remedy = format!("leave it out: {} has captions", set.title);
+        let place = "option: --uncaptioned";
+        return Err(Problem::usage("a published set has captions", place, parts, remedy).into());
+    }
     let into = args.into.clone().unwrap_or_else(|| home().join(name));
     let (form, folder) = (Form::from(args.json), path_text(&into));
     let mut shown = FetchProgress::new(context.manner);

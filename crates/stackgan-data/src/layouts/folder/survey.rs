@@ -300,13 +300,14 @@ fn folder_of(key: &str, below: Below) -> &str {
     key.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The name of a class as a caption: `017.Red_roses` is "Red roses".
+/// The name of a class as a caption: `garden/017.Red_roses` is "garden Red roses".
 fn spoken(class: &str) -> String {
-    let name = match class.split_once('.') {
+    let unnumbered = |name| match str::split_once(name, '.') {
         Some((number, name)) if number.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => class,
+        _ => name,
     };
-    captions::clean(name.replace(['_', '/'], " ").trim())
+    let names: Vec<&str> = class.split('/').map(unnumbered).collect();
+    captions::clean(names.join(" ").replace('_', " ").trim())
 }
 
 /// The values if all pictures have one; `None` if no picture has.

@@ -409,8 +409,8 @@ fn names_of_classes_serve_as_captions() {
     files.extend(names.iter().map(|name| (&**name, "")));
     files.extend([
         ("002.pink_primrose/c.jpg", ""),
-        ("wild/iris/d.jpg", ""),
-        ("wild/iris/d.txt", "\n"),
+        ("03.wild/04.iris/d.jpg", ""),
+        ("03.wild/04.iris/d.txt", "\n"),
     ]);
     let dir = folder(&files);
     let data = read(dir.path(), how).unwrap();
@@ -419,7 +419,7 @@ fn names_of_classes_serve_as_captions() {
         ("0 lily/b", vec!["0 lily"]),
         ("002.pink_primrose/a", vec!["mine"]),
         ("002.pink_primrose/c", vec!["pink primrose"]),
-        ("wild/iris/d", vec!["wild iris"]),
+        ("03.wild/04.iris/d", vec!["wild iris"]),
     ] {
         assert!(said.contains(&expected), "{expected:?} in {said:?}");
     }
