@@ -94,6 +94,8 @@ fn no_result_takes_the_place_of_what_is_read() {
     let run = "run/model.safetensors";
     let export = ["model", "export", "m.safetensors"];
     let encode = ["text", "encode", "--encoder", "e.safetensors"];
+    let eval = ["eval", "--data", "p.safetensors", "--metrics", "variety", "--num", "2", "-m"];
+    let measure = |model: &'static str| [&eval[..], &[model]].concat();
     for (command, more, place) in [
         (&export[..], &["--onnx", "m.safetensors"][..], "--onnx"),
         (&export, &["--onnx", "link"], "--onnx"),
@@ -109,6 +111,12 @@ fn no_result_takes_the_place_of_what_is_read() {
         (&encode, &["--data", "p.safetensors", "--output", "p.safetensors"], "--output"),
         (&["text", "train", "--data", "p.safetensors"], &["--out", "p.safetensors"], "--out"),
         (&["data", "captions", "p.safetensors"], &["--output", "p.safetensors"], "--output"),
+        (&measure("run"), &["--out", run], "--out"),
+        (&measure("m.safetensors"), &["--out", "link"], "--out"),
+        (&measure("run"), &["--out", "p.safetensors"], "--out"),
+        (&measure("run"), &["--save-stats", "p.safetensors"], "--save-stats"),
+        (&measure("run"), &["--embeddings", "words.txt", "--out", "words.txt"], "--out"),
+        (&measure("run"), &["--features", "netG.pth", "--out", "netG.pth"], "--out"),
     ] {
         let (code, error) = failed(dir, &[command, more].concat());
         assert_eq!(code, 2, "{command:?} {more:?}: {error}");

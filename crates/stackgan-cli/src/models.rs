@@ -56,9 +56,14 @@ pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
             (folder, repository.to_string().replace('/', "-"))
         }
     };
-    let file = if folder.is_dir() { folder.join(MODEL) } else { folder };
+    let file = file_of(&folder);
     let (model, sha256) = read(&file, named, &context.device)?;
     Ok(Loaded { model, sha256, file, name })
+}
+
+/// The file that is read for a model: the one named, or the one in a folder.
+pub(crate) fn file_of(named: &Path) -> PathBuf {
+    if named.is_dir() { named.join(MODEL) } else { named.to_path_buf() }
 }
 
 fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {

@@ -1,6 +1,8 @@
 //! `stackgan eval`: paints or reads pictures and measures them. Every value is printed with the
 //! conditions of its measurement.
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use serde::{Serialize, Serializer};
 use stackgan_eval::bootstrap::Interval;
@@ -10,13 +12,12 @@ use crate::args::Eval;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::measuring::{Found, measured};
-use crate::output::{Answer, Form, aligned, apart, check_writable, write_file};
+use crate::models::file_of;
+use crate::output::{Answer, Form, aligned, apart, check_writable, outside, write_file};
 
 /// Measures, prints, and checks the gates.
 pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
-    let written = [("--out", args.out.as_deref()), ("--save-stats", args.save_stats.as_deref())];
-    apart(&[args.model.as_deref(), args.judge.as_deref(), args.stats.as_deref()], &written)?;
-    written.into_iter().filter_map(|(_, out)| out).try_for_each(check_writable)?;
+    check_places(args)?;
     let found = measured(args, context)?;
     Form::from(args.json).show(&Numbers(&found))?;
     found.warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
@@ -24,6 +25,23 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
         write_file(out, (serde_json::to_string_pretty(&found.document)? + "\n").as_bytes())?;
     }
     gate(args, &found.measures, context)
+}
+
+/// Checks, before anything is painted, that the results can be written and replace nothing that is
+/// read.
+fn check_places(args: &Eval) -> Result<()> {
+    let written = [("--out", args.out.as_deref()), ("--save-stats", args.save_stats.as_deref())];
+    let model = args.model.as_deref().map(file_of);
+    let features = args.features.as_deref().map(Path::new);
+    let files = [&args.judge, &args.stats, &args.embeddings].map(Option::as_deref);
+    let read = [model.as_deref(), features, Some(&*args.data)];
+    apart(&[&read[..], &files].concat(), &written)?;
+    for (option, file) in written {
+        let Some(file) = file else { continue };
+        outside(&args.data, (option, file))?;
+        check_writable(file)?;
+    }
+    Ok(())
 }
 
 /// What was measured: the document, or a table below what it is about.

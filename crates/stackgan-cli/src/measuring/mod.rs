@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use stackgan_core::text::short_fingerprint;
 use stackgan_data::counted;
 use stackgan_eval::comparison::Measurer;
+use stackgan_eval::gathering::KEPT;
 use stackgan_eval::report::{self, Measured};
 
 use crate::args::{Eval, Metric};
@@ -79,7 +80,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         Some(measurer) => Real::of(args, shown.data(), measurer, context.manner)?,
         None => Real::default(),
     };
-    let total = shown.count(args.num as usize);
+    let total = shown.count(needed(args, measurer.is_some()));
     if let (Some(measurer), Some(found)) = (measurer, &real.of_fid) {
         say_few(found.moments.count(), measurer, context.manner);
     }
@@ -113,7 +114,10 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         "warnings": warnings,
     });
     let head = [
-        format!("pictures  {count}, {}", shown.line()),
+        match count {
+            0 => format!("pictures  {}", shown.line()), // all by a measure that paints its own
+            _ => format!("pictures  {count}, {}", shown.line()),
+        },
         match &args.stats {
             Some(file) => format!("real      statistics of {}", file.display()),
             None => format!("real      {}, {} split", shown.data().name(), real::name(args.split)),
@@ -124,6 +128,18 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         ),
     ];
     Ok(Found { measures, left_out, document, head, warnings })
+}
+
+/// Number of painted pictures that something measures: a network all of them, the other measures at
+/// most [`KEPT`]; variety paints its own.
+fn needed(args: &Eval, by_network: bool) -> usize {
+    let num = args.num as usize;
+    let kept = |metric: &Metric| matches!(metric, Metric::Rp | Metric::Colours);
+    match (by_network, args.metrics.iter().any(kept)) {
+        (true, _) => num,
+        (false, true) => num.min(KEPT),
+        (false, false) => 0,
+    }
 }
 
 /// Says before the pictures are painted that there are few to compare them with.

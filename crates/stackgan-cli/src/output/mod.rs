@@ -5,6 +5,7 @@ mod apart;
 mod files;
 mod form;
 mod lines;
+mod outside;
 mod paths;
 mod written;
 
@@ -12,5 +13,6 @@ pub(crate) use apart::{apart, leads_to};
 pub(crate) use files::{check_writable, create_folder_of, write_file, write_kept, write_pieces};
 pub(crate) use form::{Answer, Form};
 pub(crate) use lines::{aligned, print, print_to_reader};
+pub(crate) use outside::outside;
 pub(crate) use paths::{absolute, path_text, quoted};
 pub(crate) use written::Written;

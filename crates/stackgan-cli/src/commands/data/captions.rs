@@ -8,9 +8,8 @@ use stackgan_data::dataset::Split;
 use stackgan_data::embeddings;
 use stackgan_data::prepared::Prepared;
 
-use super::outside::outside;
 use crate::datasets::{ANY_SIZE, open_any};
-use crate::output::{apart, print, print_to_reader, write_file};
+use crate::output::{apart, outside, print, print_to_reader, write_file};
 use crate::progress::Manner;
 
 /// What is listed.
@@ -26,7 +25,7 @@ pub(super) enum List {
 
 /// Lists what a dataset has, in a file or on stdout.
 pub(super) fn run(path: &Path, list: List, output: Option<&Path>, manner: Manner) -> Result<()> {
-    output.map_or(Ok(()), |file| outside(path, file))?;
+    output.map_or(Ok(()), |file| outside(path, ("--output", file)))?;
     apart(&[Some(path)], &[("--output", output)])?;
     let data = open_any(path, ANY_SIZE, manner)?;
     let text = match list {

@@ -4,7 +4,6 @@ mod captions;
 mod check;
 mod fetch;
 mod import;
-mod outside;
 mod preview;
 mod summary;
 mod toy;

@@ -10,11 +10,10 @@ use stackgan_data::contact_sheet::{self, Exhibit, contact_sheet};
 use stackgan_data::crop::{PictureSize, Resizing};
 use stackgan_data::prepared::Prepared;
 
-use super::outside::outside;
 use crate::args::Layout;
 use crate::datasets::{self, FolderOptions};
 use crate::exit::Problem;
-use crate::output::{Written, write_file};
+use crate::output::{Written, outside, write_file};
 
 /// Writes a sheet of pictures with captions, and all their captions in a text file.
 pub(super) fn run(path: &Path, layout: Layout, output: &Path, count: usize) -> Result<Written> {
@@ -52,7 +51,7 @@ fn sheet_of(path: &Path, output: &Path) -> Result<PathBuf> {
         let remedy = "choose another name: the sheet is a PNG";
         return Err(Problem::usage("the sheet has another format", place, parts, remedy).into());
     }
-    outside(path, output)?;
+    outside(path, ("--output", output))?;
     let text = output.with_extension("txt");
     let listing =
         || File::open(&text).map(BufReader::new)?.take(1 << 10).lines().next().transpose();

@@ -7,10 +7,13 @@ use stackgan_data::layouts;
 
 use crate::exit::Problem;
 
-/// Rejects an output among the files of the dataset `path` (a folder, or the prepared file in one),
-/// where it would become part of the dataset or replace a part of it. The folder `prepared` is not
-/// part of the dataset.
-pub(super) fn outside(path: &Path, output: &Path) -> Result<()> {
+/// Rejects the output that `option` names among the files of the dataset `path` (a folder, or the
+/// prepared file in one), where it would become part of the dataset or replace a part of it. The
+/// folder `prepared` is not part of the dataset.
+///
+/// # Errors
+/// Code 2.
+pub(crate) fn outside(path: &Path, (option, output): (&str, &Path)) -> Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
     let Some(mut folder) = real(path) else { return Ok(()) };
     if folder.is_file() {
@@ -33,7 +36,7 @@ pub(super) fn outside(path: &Path, output: &Path) -> Result<()> {
     if !into.starts_with(&folder) || into.starts_with(folder.join("prepared")) {
         return Ok(());
     }
-    let place = format!("option: --output {}", output.display());
+    let place = format!("option: {option} {}", output.display());
     let parts = (format!("a place outside of {}", folder.display()), "one among its files");
     let remedy = format!("choose another folder, or {}", folder.join("prepared").display());
     Err(Problem::usage("the output would become a part of the dataset", place, parts, remedy)
