@@ -364,6 +364,11 @@ impl TrainConfig {
         self.optim.check()?;
         self.data.check(self.net.recipe)?;
         self.knobs.check(self.stage, self.net.recipe, self.optim.batch)?;
+        if self.knobs.finetune_stage1 > 0.0 && self.optim.ema > 0.0 {
+            // The average of Stage-II would be painted over a Stage-I that is not averaged.
+            let expected = "0 with `knobs.finetune_stage1`: Stage-I has no running average";
+            return Err(invalid("optim.ema", expected, &self.optim.ema.to_string()));
+        }
         self.loss.check(self.stage)?;
         self.noise.check()?;
         if self.loss.mode_seeking > 0.0 && self.noise.train_z == 0.0 {

@@ -32,15 +32,16 @@ impl Ema {
         Ok(Self { decay, slots })
     }
 
-    /// Updates the averages from the live values. `step` counts from 0.
+    /// Updates the averages from the live values, after the network's step number `steps`, counted
+    /// from 1.
     ///
-    /// The decay is min(decay, (1 + step) / (10 + step)): early averages are shorter, so that they
-    /// forget the initial weights.
+    /// The decay is min(decay, steps / (9 + steps)): early averages are shorter, so that they forget
+    /// the initial weights.
     ///
     /// # Errors
     /// When the device fails.
-    pub(crate) fn follow(&self, step: u64) -> Result<()> {
-        let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
+    pub(crate) fn follow(&self, steps: u64) -> Result<()> {
+        let decay = self.decay.min(steps as f64 / (9.0 + steps as f64));
         let pairs = self.slots.iter().map(|(_, live, average)| (average, live.as_tensor()));
         average_all(&pairs.collect::<Vec<_>>(), decay)
     }

@@ -176,6 +176,7 @@ mod tests {
             ("cub-stage1", "finetune_stage1 = 0.1", "0 in Stage-I, found 0.1"),
             ("coco-stage2", "finetune_stage1 = 0.1", "plain"),
             ("cub-stage2", "finetune_stage1 = 0.1\nspectral_norm = true", "spectral_norm"),
+            ("toy-stage2", "finetune_stage1 = 0.1", "optim.ema"),
             ("cub-stage1", "micro_batch = 24", "--micro-batch 16`, or `--set optim.batch=72"),
             ("cub-stage1", "micro_batch = 1", "--micro-batch 2"),
             ("cub-stage1", "micro_batch = 128", "--micro-batch 64"),

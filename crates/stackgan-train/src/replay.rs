@@ -20,13 +20,13 @@ use crate::start::Start;
 use crate::step::{Inputs, StepConfig};
 use crate::{Error, Result};
 
-/// The version of the file format.
 /// The prefix of the matching loss's tensors in a bundle.
 pub(crate) const MATCHING: &str = "matching.";
 
 /// The prefix of the tensors of the second discriminator's network.
 pub(crate) const PROJECTION: &str = "projection.";
 
+/// The version of the file format.
 pub(crate) const FORMAT: &str = "stackgan-step/1";
 
 /// The metadata of a bundle.

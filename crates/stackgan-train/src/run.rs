@@ -202,8 +202,8 @@ impl Run {
         let step = StepConfig::of(&self.setup.config, fed.step, self.decay(fed));
         let stats = self.guard.step(&mut self.players, &fed.inputs, &step, meanwhile)?;
         self.r1 = stats.get(penalty::NAME).ok().or(self.r1);
-        if let Some(ema) = &self.ema {
-            ema.follow(fed.step)?;
+        if let Some(ema) = self.ema.as_ref().filter(|_| step.generator_moves()) {
+            ema.follow(self.players.g().adam.steps())?;
         }
         Ok(Some((stats, step)))
     }

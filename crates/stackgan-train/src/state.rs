@@ -183,7 +183,8 @@ pub fn model_at(run: Model, (header, archive): (&Header, &Archive)) -> Result<Mo
     let device = run.device().clone();
     let mut parts = run.into_parts();
     let average = archive.part("ema.");
-    let weights = if average.is_empty() { archive.part("g.") } else { average };
+    let averaged = !average.is_empty();
+    let weights = if averaged { average } else { archive.part("g.") };
     let low = archive.part("stage1.");
     let trained = match &mut parts.stage2 {
         Some(stage2) => {
@@ -196,5 +197,14 @@ pub fn model_at(run: Model, (header, archive): (&Header, &Archive)) -> Result<Mo
     };
     trained.params = Params::given(weights, &device)?;
     trained.info.steps = header.step;
+    trained.info.ema = match averaged {
+        true => decay_of(&header.config).unwrap_or(trained.info.ema),
+        false => 0.0,
+    };
     Ok(Model::new(parts, &device)?)
+}
+
+/// The decay of the running average in the configuration of a checkpoint.
+fn decay_of(config: &str) -> Option<f64> {
+    config.parse::<toml::Table>().ok()?.get("optim")?.get("ema")?.as_float()
 }

@@ -5,7 +5,7 @@
 //! of the generator's conditioning augmentation), and in Stage-II also one without.
 
 use candle_core::{Result, Tensor};
-use stackgan_kernels::Maps;
+use stackgan_kernels::{Maps, repeat_each};
 
 use super::STYLE;
 use crate::generator::Mode;
@@ -136,6 +136,8 @@ impl Logit {
     }
 
     fn forward(&self, x: &Maps) -> Result<Tensor> {
-        self.conv.forward(x)?.leave()?.flatten_all()?.broadcast_add(&self.bias)
+        let logits = self.conv.forward(x)?.leave()?.flatten_all()?;
+        // A broadcast would have a gradient whose order of summation depends on the CPU.
+        &logits + repeat_each(&self.bias, (1, logits.dims1()?))?.squeeze(0)?
     }
 }

@@ -133,7 +133,10 @@ impl Trial {
         let inputs = Inputs { batch: self.pictures.clone(), noise };
         let cfg = StepConfig::of(&self.cfg, step, 1.0);
         self.guard.step(&mut self.players, &inputs, &cfg, || {})?;
-        self.ema.as_ref().map_or(Ok(()), |ema| Ok(ema.follow(step)?))
+        match self.ema.as_ref().filter(|_| cfg.generator_moves()) {
+            Some(ema) => Ok(ema.follow(self.players.g().adam.steps())?),
+            None => Ok(()),
+        }
     }
 
     /// Seconds of a grid, from one of its rows.

@@ -172,6 +172,31 @@ fn the_generator_moves_in_the_last_of_d_steps() {
     }
 }
 
+/// The average follows the steps in which G moves, with the decay of their number.
+#[test]
+fn the_average_follows_the_steps_of_the_generator() {
+    let folder = Folder::new(Stage::One);
+    let mut cfg = with(Recipe::Residual, |k| k.d_steps = 3);
+    (cfg.optim.ema, cfg.optim.steps, cfg.run.checkpoint_every) = (0.9, 6, 1);
+    cfg.run.keep_every = 1;
+    folder.train("run", &cfg, None, 99).unwrap();
+    let part = |step: u64, part: &str| {
+        let file = format!("run/checkpoints/step-{step:07}.safetensors");
+        let bytes = std::fs::read(folder.folder.path().join(file)).unwrap();
+        weights(&Archive::from_bytes(&bytes, &Device::Cpu).unwrap().part(part))
+    };
+    let mix = |average: &[f32], live: &[f32], decay: f32| -> Vec<f32> {
+        average.iter().zip(live).map(|(a, w)| decay * a + (1.0 - decay) * w).collect()
+    };
+    let first = mix(&part(2, "g."), &part(3, "g."), 0.1); // 1 / 10
+    let second = mix(&first, &part(6, "g."), 2.0 / 11.0);
+    for (step, expected) in [(2, part(2, "g.")), (3, first.clone()), (5, first), (6, second)] {
+        let found = part(step, "ema.");
+        let apart = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(found.len() == expected.len() && apart < 1e-6, "step {step}: {apart}");
+    }
+}
+
 #[test]
 fn without_conditioning_augmentation_the_draw_does_not_matter_and_kl_is_left_out() {
     for recipe in RECIPES {
@@ -303,6 +328,7 @@ fn stage1_is_tuned_under_stage2_and_resumes_exactly() {
     let folder = Folder::new(Stage::Two);
     let mut cfg = config(Stage::Two, Recipe::Residual);
     (cfg.optim.steps, cfg.run.checkpoint_every, cfg.knobs.finetune_stage1) = (3, 1, 0.1);
+    cfg.optim.ema = 0.0; // Stage-I has no average
     let start = || {
         let (model, d) = stage1(&cfg);
         (Some(model), Start { generator: None, stage1_discriminator: Some(d) })
@@ -350,6 +376,7 @@ fn a_bad_step_leaves_the_tuned_stage1_as_it_was_and_is_taken_again_alone() {
     let folder = Folder::with_embeddings(Stage::Two, &|row| if row / 10 == 2 { 1e30 } else { 1.0 });
     let mut cfg = config(Stage::Two, Recipe::Residual);
     (cfg.optim.steps, cfg.run.checkpoint_every, cfg.knobs.finetune_stage1) = (40, 1, 0.1);
+    cfg.optim.ema = 0.0;
     cfg.knobs.micro_batch = 2;
     let (model, d) = stage1(&cfg);
     let start = Start { generator: None, stage1_discriminator: Some(d) };
@@ -387,6 +414,7 @@ fn a_bad_number_in_the_tuned_networks_is_caught_in_its_step() {
     let folder = Folder::new(Stage::Two);
     let mut cfg = config(Stage::Two, Recipe::Residual);
     (cfg.optim.steps, cfg.run.checkpoint_every, cfg.knobs.finetune_stage1) = (3, 3, 0.1);
+    cfg.optim.ema = 0.0;
     let start = || {
         let (model, mut d) = stage1(&cfg);
         let conv =

@@ -9,15 +9,16 @@ use stackgan_core::archive::Archive;
 use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, Standardise, TextEncoder as _};
 use stackgan_core::{Model, Params, Recipe, Stage};
 use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
-use stackgan_data::layouts::cub;
+use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::noise::Noise;
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_train::Error;
 use stackgan_train::config::{TrainConfig, picture_size};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::{Policy, Resume};
-use stackgan_train::run::{Setup, train};
+use stackgan_train::run::{Setup, model_at, train};
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::store::Store;
 
 use crate::matching::encoded;
 use crate::run::{Folder, config, stage1_with};
@@ -76,14 +77,17 @@ fn an_allowed_change_holds_from_the_moment_it_is_taken() {
     assert_eq!(folder.train("run", &other, None, 1).unwrap().step, 6);
 }
 
-/// Averages that a checkpoint does not have begin at G's weights.
+/// Averages that a checkpoint does not have begin at G's weights. The model of a checkpoint tells
+/// the average that it had, not that of the run as it is.
 #[test]
 fn averages_can_begin_in_a_run_that_has_begun() {
     let folder = Folder::new(Stage::One);
-    let averaged = config(Stage::One, Recipe::Residual);
+    let mut averaged = config(Stage::One, Recipe::Residual);
+    averaged.run.keep_every = 1;
     let mut cfg = averaged.clone();
     cfg.optim.ema = 0.0;
-    folder.train("run", &cfg, None, 4).unwrap();
+    folder.train("run", &cfg, None, 3).unwrap();
+    folder.train("run", &cfg, None, 1).unwrap();
     let without = folder.bytes("run", "model.safetensors");
     let policy = Policy { allow_change: vec!["optim.ema".to_owned()], ..Policy::default() };
     let (result, told) = folder.train_as("run", &averaged, None, 1, &policy);
@@ -97,7 +101,19 @@ fn averages_can_begin_in_a_run_that_has_begun() {
         assert!(moved < cfg.optim.lr_g, "{name} moved by {moved}, more than the step did");
     }
     let policy = Policy { allow_change: vec!["optim.ema".to_owned()], ..Policy::default() };
+    let decays = |steps: [u64; 2]| {
+        let model = folder.bytes("run", "model.safetensors");
+        let kept = folder.folder.path().join("run/checkpoints");
+        steps.map(|step| {
+            let file = kept.join(format!("step-{step:07}.safetensors"));
+            let (header, archive) = Store::reading(&kept).load(&file, &Device::Cpu).unwrap();
+            let run = Model::from_bytes(&model, &Device::Cpu).unwrap();
+            model_at(run, (&header, &archive)).unwrap().info().stage1.ema
+        })
+    };
+    assert_eq!(decays([3, 5]), [0.0, averaged.optim.ema]);
     assert_eq!(folder.train_as("run", &cfg, None, 1, &policy).0.unwrap().step, 6, "off again");
+    assert_eq!(decays([3, 4]), [0.0, averaged.optim.ema]);
 }
 
 #[cfg(unix)]
@@ -189,7 +205,7 @@ fn pictures_of_other_pixels_are_other_data() {
     let folder = Folder::new(Stage::One);
     let cfg = config(Stage::One, Recipe::Residual);
     folder.train("run", &cfg, None, 5).unwrap();
-    let same = cub::read(&folder.folder.path().join("toy")).unwrap();
+    let same = cub::read(&folder.folder.path().join("toy"), Reading::default()).unwrap();
     let mut moved = same.clone();
     moved.items[0].bounding_box.as_mut().unwrap().width /= 2.0;
     for (birds, stretch) in [(same, Stretch::AsReleased), (moved, Stretch::None)] {
