@@ -130,6 +130,9 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
             assert!(matches!(code, 2..=4), "{kind} for {wanted}: {code}: {args:?}: {said}");
             let name = Path::new(file).file_name().unwrap().to_str().unwrap();
             four_parts(&said, name);
+            let ours = !matches!(*kind, "picture" | "statistics");
+            let told = !ours || !said.contains("damaged") && !said.contains("remove");
+            assert!(told, "{kind} for {wanted} is not damaged: {said}");
             assert!(!Path::new(&run).join("stats.jsonl").exists());
             refused += 1;
         }

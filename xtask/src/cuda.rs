@@ -3,20 +3,19 @@
 
 #[cfg(unix)]
 mod layout;
-mod shown;
 mod wheels;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use stackgan_data::archive::{self, Limits};
 use stackgan_data::fetch::manifest::{Item, Set, Then};
-use stackgan_data::fetch::{self, From, Patience, Request, bytes};
+use stackgan_data::fetch::{self, Event, From, Patience, Request, bytes};
 use stackgan_data::layouts::Kind;
 use xshell::{Shell, cmd};
 
-use self::shown::Shown;
 use self::wheels::{EDITION, PYPI, WHEELS};
 
 /// The file that marks a root as complete, with its edition.
@@ -95,6 +94,25 @@ fn is_whole(root: &Path) -> Result<bool> {
     Ok(false)
 }
 
+/// Prints what is done with each file, and every few seconds how far it is.
+fn told() -> impl FnMut(&Event) {
+    let (mut name, mut size, mut last) = (String::new(), String::new(), Instant::now());
+    move |event| match event {
+        Event::Begin { doing, file, total } => {
+            name = format!("{} {file}", doing.word());
+            size = total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
+            last = Instant::now();
+            eprintln!("{name} …");
+        }
+        Event::At(done) if last.elapsed() >= Duration::from_secs(5) => {
+            last = Instant::now();
+            eprintln!("{name}: {}{size}", bytes(*done));
+        }
+        Event::At(_) => {}
+        Event::End(said) | Event::Note(said) => eprintln!("{name}: {said}"),
+    }
+}
+
 /// Downloads, verifies, unpacks and arranges the files. Downloads are kept until everything is
 /// done.
 fn get(root: &Path, from: Option<&str>) -> Result<()> {
@@ -115,7 +133,6 @@ fn get(root: &Path, from: Option<&str>) -> Result<()> {
             by_hand: &texts[2..],
             size: Some(wheel.size),
             most: wheel.size,
-            md5: None,
             sha256: Some(wheel.sha256),
             gives,
             also: &[],
@@ -135,11 +152,10 @@ fn get(root: &Path, from: Option<&str>) -> Result<()> {
     let from = from.map(From::parse).transpose()?;
     let request =
         Request { set: &set, into: &downloads, from: from.as_ref(), patience: Patience::default() };
-    let mut shown = Shown::default();
-    fetch::fetch(&request, &mut |event| shown.on(event))?;
+    let mut told = told();
+    fetch::fetch(&request, &mut |event| told(event))?;
     // Existing files were not downloaded now: a browser, or anyone, may have put them there.
-    fetch::verify(&set, &downloads, &mut |event| shown.on(event))?;
-    drop(shown);
+    fetch::verify(&set, &downloads, &mut |event| told(event))?;
     for texts in &texts {
         let file = downloads.join(&texts[0]);
         eprintln!("unpacking {} …", texts[0]);

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => PictureSize::Stage1,
     };
     let started = Instant::now();
-    let dataset = layouts::cub::read(Path::new(folder))?;
+    let dataset = layouts::cub::read(Path::new(folder), layouts::Reading::default())?;
     println!("read {} pictures in {:.1?}", dataset.items.len(), started.elapsed());
 
     let started = Instant::now();

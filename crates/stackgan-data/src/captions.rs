@@ -35,7 +35,7 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
     let mut captions = Vec::new();
     // CRs before an LF belong to the line end, even if line ends were converted twice.
     let end = if text.contains('\n') { '\n' } else { '\r' };
-    let lines = text.split(end).flat_map(|line| line.trim().split('\r'));
+    let lines = text.split(end).flat_map(|line| line.trim_end_matches('\r').split('\r'));
     for (i, line) in lines.map(str::trim).enumerate() {
         if line.len() > MAX_CAPTION {
             return Err(Error::malformed(
@@ -142,6 +142,7 @@ mod tests {
         assert_eq!(lines(b"\rtwo"), ["", "two"]);
         assert_eq!(lines(b"one\rtwo\r\n\r\nfour\nfive"), ["one", "two", "", "four", "five"]);
         assert_eq!(lines(b"one\r\r\ntwo\r\r\n"), ["one", "two"]); // ends converted twice
+        assert_eq!(lines(b"\rone\rtwo\n"), ["", "one", "two"]); // a blank line in front keeps its place
         let long = [b"ok\r".to_vec(), vec![b'x'; MAX_CAPTION + 1]].concat();
         let error = parse(&long, Path::new("c.txt")).unwrap_err().to_string();
         assert!(error.contains("c.txt (line 2)"), "{error}");

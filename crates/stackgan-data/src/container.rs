@@ -7,10 +7,14 @@
 use crate::error::printable;
 use crate::positional::read_exact_at;
 use crate::{Error, Result};
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
+};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// The number type of a tensor.
@@ -114,15 +118,22 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Opens `path`; `kind` names the expected kind of file in error messages.
-    pub(crate) fn open(path: &Path, kind: &'static str) -> Result<Self> {
+    /// Opens `path`, a file of this kind in one of these versions, and returns the facts in its
+    /// metadata. A sound file of another kind or version is told as such, whatever tensors it has.
+    pub(crate) fn open<T: DeserializeOwned>(
+        path: &Path,
+        kind: &str,
+        versions: RangeInclusive<u32>,
+    ) -> Result<(Self, T)> {
         let failed = |e| Error::read(path, e);
         let file = File::open(path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
+        let expected = spoken(kind);
         let bad = |found: &str| {
             let remedy = "check the path; a dataset is named by its folder, so unpack an archive first; a file that \
                           this program made is damaged, and is made again by the same command";
-            Error::malformed(path, format!("this is not {kind}"), "header", (kind, found), remedy)
+            let what = format!("this is not {expected}");
+            Error::malformed(path, what, "header", (expected.as_str(), found), remedy)
         };
         if !meta.is_file() || meta.len() < 8 {
             return Err(bad("no safetensors header"));
@@ -140,10 +151,46 @@ impl Container {
         let mut header: Header =
             serde_json::from_slice(&json).map_err(|e| bad(&printable(&e.to_string())))?;
         drop(json);
-        let data_start = 8 + length;
-        header.check(meta.len() - data_start).map_err(bad)?;
         let stackgan = header.stackgan.take().ok_or_else(|| bad("no `stackgan` metadata"))?;
-        Ok(Self { path: path.to_path_buf(), file, header, data_start, stackgan })
+        let data_start = 8 + length;
+        let checked = header.check(meta.len() - data_start);
+        let container = Self { path: path.to_path_buf(), file, header, data_start, stackgan };
+        container.check_identity(kind, versions)?;
+        checked.map_err(bad)?;
+        let facts = container.metadata()?;
+        Ok((container, facts))
+    }
+
+    /// Checks that the metadata are of a file of this kind, in one of these versions.
+    fn check_identity(&self, kind: &str, versions: RangeInclusive<u32>) -> Result<()> {
+        let own: Identity = self.metadata()?;
+        let refuse = |what: String, parts: (String, String), remedy: &str| {
+            Err(Error::malformed(&self.path, what, "metadata", parts, remedy))
+        };
+        let found = own.kind.or(own.format).unwrap_or_default();
+        let expected = spoken(kind);
+        if found != kind {
+            let what = format!("this is not {expected}");
+            let found = spoken(&found);
+            let remedy = format!("name {expected} here, and this file where {found} is asked for");
+            return refuse(what, (expected, found), &remedy);
+        }
+        if !versions.contains(&own.version) {
+            let versions = match versions.into_inner() {
+                (least, most) if least < most => format!("version {least} to {most}"),
+                (only, _) => format!("version {only}"),
+            };
+            let remedy = "use the version of this program that made it, or run again the command that makes it";
+            let what = format!("{expected} is of another version");
+            return refuse(what, (versions, format!("version {}", own.version)), remedy);
+        }
+        Ok(())
+    }
+
+    fn metadata<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(&self.stackgan).map_err(|e| {
+            self.malformed("metadata", "facts about the file", printable(&e.to_string()))
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -213,12 +260,42 @@ impl Container {
     }
 }
 
+/// What the metadata of a file of ours say it is: this crate's have a kind and a version, the others
+/// a kind or a format.
+#[derive(serde::Deserialize)]
+struct Identity {
+    kind: Option<String>,
+    format: Option<String>,
+    #[serde(default)]
+    version: u32,
+}
+
+/// A kind of file, as people call it.
+fn spoken(kind: &str) -> String {
+    let (name, _) = kind.split_once('/').unwrap_or((kind, ""));
+    match name {
+        "prepared" => "a prepared dataset",
+        "embeddings" => "a file of embeddings",
+        "stackgan-model" => "a model",
+        "stackgan-checkpoint" => "a checkpoint of a run",
+        "encoder" | "char-cnn-rnn" => "a text encoder",
+        _ => return format!("a file of the kind `{}`", printable(kind)),
+    }
+    .to_owned()
+}
+
 /// The JSON header. Parsing it builds nothing that is much larger than its text.
 #[derive(Debug)]
 struct Header {
+    /// The first [`MOST`].
     tensors: BTreeMap<String, RawTensor>,
+    /// Whether there are more.
+    more: bool,
     stackgan: Option<String>,
 }
+
+/// The largest number of tensors; ours have fewer than ten.
+const MOST: usize = 64;
 
 #[derive(Debug, serde::Deserialize)]
 struct RawTensor {
@@ -270,13 +347,13 @@ impl<'de> Deserialize<'de> for Header {
                 self,
                 mut map: A,
             ) -> std::result::Result<Header, A::Error> {
-                let mut header = Header { tensors: BTreeMap::new(), stackgan: None };
+                let mut header = Header { tensors: BTreeMap::new(), more: false, stackgan: None };
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
                         header.stackgan = map.next_value::<Metadata>()?.stackgan;
-                    } else if header.tensors.len() == 64 {
+                    } else if header.tensors.len() == MOST {
                         map.next_value::<IgnoredAny>()?;
-                        return Err(A::Error::custom("too many tensors"));
+                        header.more = true;
                     } else {
                         let tensor = map.next_value()?;
                         if header.tensors.insert(name, tensor).is_some() {
@@ -295,6 +372,9 @@ impl Header {
     /// Checks that the tensors have the sizes of their shapes and fill the data without gap or
     /// overlap.
     fn check(&self, data: u64) -> std::result::Result<(), &'static str> {
+        if self.more {
+            return Err("too many tensors");
+        }
         let mut spans = Vec::new();
         for tensor in self.tensors.values() {
             let bytes = match tensor.dtype.as_str() {
@@ -331,6 +411,19 @@ mod tests {
     use super::*;
     use crate::whole_file::AtomicFile;
 
+    #[derive(serde::Deserialize)]
+    struct About {
+        placeholder: u32,
+    }
+
+    fn about(placeholder: u32) -> String {
+        format!("{{\"kind\":\"test\",\"version\":3,\"placeholder\":{placeholder}}}")
+    }
+
+    fn open(path: &Path) -> Result<(Container, About)> {
+        Container::open(path, "test", 2..=3)
+    }
+
     fn sample(dir: &Path) -> (PathBuf, Vec<u8>) {
         let path = dir.join("x.safetensors");
         let specs = [
@@ -338,10 +431,10 @@ mod tests {
             Spec { name: "a", element: Element::U8, shape: &[1, 3] },
         ];
         let mut file = AtomicFile::create(&path).unwrap();
-        file.write(&header(&specs, "{\"placeholder\": 1}")).unwrap();
+        file.write(&header(&specs, &about(1))).unwrap();
         file.write(&[7; 19]).unwrap();
         assert!(!path.exists());
-        file.rewrite_start(&header(&specs, "{\"placeholder\": 2}")).unwrap();
+        file.rewrite_start(&header(&specs, &about(2))).unwrap();
         file.commit().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         (path, bytes)
@@ -354,8 +447,8 @@ mod tests {
         let theirs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(theirs.tensor("a").unwrap().shape(), [1, 3]);
         assert_eq!(theirs.tensor("b").unwrap().data(), [7; 16]);
-        let ours = Container::open(&path, "a test").unwrap();
-        assert_eq!(ours.stackgan, "{\"placeholder\": 2}");
+        let (ours, said) = open(&path).unwrap();
+        assert_eq!(said.placeholder, 2);
         let tensor = ours.tensor("a", Element::U8, 2).unwrap();
         assert_eq!(ours.read(&tensor, 1, 2).unwrap(), [7, 7]);
         assert!(ours.read(&tensor, 2, 2).is_err());
@@ -363,6 +456,33 @@ mod tests {
         assert!(ours.tensor("a", Element::U32, 2).is_err());
         assert!(ours.tensor("c", Element::U8, 2).is_err());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1); // no temporary file is left
+    }
+
+    /// What is sound is not called damaged: nothing that it says is to be removed.
+    #[test]
+    fn a_file_of_another_kind_or_version_is_told_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.safetensors");
+        let names: Vec<String> = (0..70).map(|i| format!("w{i}")).collect();
+        let spec = |name| Spec { name, element: Element::U8, shape: &[1] };
+        let specs: Vec<_> = names.iter().map(|name| spec(name)).collect();
+        for (about, found) in [
+            (r#"{"kind":"prepared","version":3,"placeholder":1}"#, "found a prepared dataset"),
+            (r#"{"kind":"encoder"}"#, "found a text encoder"),
+            (r#"{"format":"stackgan-model/1"}"#, "found a model"),
+            (r#"{"kind":"test","version":4}"#, "version 2 to 3, found version 4"),
+            (r#"{"kind":"\u202e","version":3}"#, "of the kind"),
+        ] {
+            let bytes = [&header(&specs, about)[..], &[0; 70]].concat();
+            std::fs::write(&path, bytes).unwrap();
+            let said = open(&path).map(drop).unwrap_err().to_string();
+            assert!(said.contains(found) && !said.contains("remove"), "{said}");
+            assert!(!said.contains("damaged"), "{said}");
+        }
+        let bytes = [&header(&specs, &about(1))[..], &[0; 70]].concat();
+        std::fs::write(&path, bytes).unwrap();
+        let said = open(&path).map(drop).unwrap_err().to_string();
+        assert!(said.contains("too many tensors"), "{said}");
     }
 
     #[test]
@@ -381,7 +501,7 @@ mod tests {
                 _ => bytes.insert(at, b"[{\"0123456789"[d.below(13) as usize]),
             }
             std::fs::write(&path, &bytes).unwrap();
-            refused += u32::from(Container::open(&path, "a test").is_err());
+            refused += u32::from(open(&path).is_err());
         }
         assert!(refused > 1500, "{refused}");
     }

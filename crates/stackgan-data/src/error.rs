@@ -252,14 +252,19 @@ pub fn printable(text: &str) -> String {
             out.push('…');
             break;
         }
-        let reorders = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || reorders {
+        if hostile(c) {
             let _ = write!(out, "{}", c.escape_default()); // cannot fail on a String
         } else {
             out.push(c);
         }
     }
     out
+}
+
+/// Whether a character moves a terminal's cursor, or reorders the text around it.
+fn hostile(c: char) -> bool {
+    let reorders = matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || reorders
 }
 
 /// The first few of many names, for an error that lists what is missing: `a, b, c and 17 more`.
@@ -278,7 +283,7 @@ fn shown(path: &Path) -> String {
         .to_string()
         .chars()
         .flat_map(|c| {
-            let escaped = c.is_control();
+            let escaped = hostile(c);
             c.escape_default().filter(move |_| escaped).chain((!escaped).then_some(c))
         })
         .collect()
@@ -294,11 +299,14 @@ mod tests {
         assert_eq!(printable(&"x".repeat(300)).chars().count(), 201);
         let error = Error::Missing {
             what: "w".into(),
-            file: PathBuf::from("a\nb"),
+            file: PathBuf::from("a\nb\u{202e}\u{61c}é"),
             expected: "e".into(),
             remedy: "r".into(),
         };
-        assert_eq!(error.to_string(), "w\n  file: a\\nb\n  expected e, found nothing\n  do: r");
+        assert_eq!(
+            error.to_string(),
+            "w\n  file: a\\nb\\u{202e}\\u{61c}é\n  expected e, found nothing\n  do: r"
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use stackgan_core::noise::Noise;
 use stackgan_core::text::TextEncoder;
 use stackgan_data::crop::{Fit, PictureSize, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Split;
+use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::prepared::{self, Damaged, ImportOptions, Prepared};
 use stackgan_data::toy::{self, Colour, Named, ToyConfig, named_in};
 use stackgan_train::text::{
@@ -92,7 +93,7 @@ fn birds(folder: &Path, count: usize) -> Result<Prepared> {
             stretch: Stretch::None,
             fit: Fit::Squeeze,
         };
-        let dataset = stackgan_data::layouts::cub::read(&drawn)?;
+        let dataset = cub::read(&drawn, Reading::default())?;
         prepared::import(
             &dataset,
             &file,

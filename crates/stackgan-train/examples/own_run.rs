@@ -9,7 +9,7 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Device, Stage};
 use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
 use stackgan_data::embeddings::Embeddings;
-use stackgan_data::layouts::cub;
+use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
 use stackgan_train::Pretrained;
@@ -79,7 +79,7 @@ fn pictures(folder: &Path) -> Result<Arc<Prepared>, Box<dyn std::error::Error>> 
             fit: Fit::Squeeze,
         };
         let options = ImportOptions { preparation, damaged: Damaged::Refuse };
-        import(&cub::read(&drawn)?, &file, &options, &|_, _| {})?;
+        import(&cub::read(&drawn, Reading::default())?, &file, &options, &|_, _| {})?;
     }
     Ok(Arc::new(Prepared::open(&file)?))
 }

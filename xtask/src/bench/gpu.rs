@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use xshell::{Shell, cmd};
 
 use super::figures::{Figure, Kind, Pace};
+use super::programs::{output, target_folder};
 use super::sample;
 use super::statistics::{Summary, summary};
 
@@ -60,8 +61,7 @@ pub(super) fn measure(
     cmd!(sh, "cargo build --release --locked --workspace --features {feature} --example bench")
         .run()
         .context("a build for GPUs needs a CUDA toolkit: docs/gpu.md")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), Into::into);
-    let ours = target.join("release/examples/bench");
+    let ours = target_folder(root).join("release/examples/bench");
     let script = root.join("docs/bench/peer/gpu.py");
     let mut all = Measured { lines: Vec::new(), said: Vec::new(), gpu: String::new() };
     if let Some(python) = python {
@@ -107,16 +107,6 @@ pub(super) fn measure(
         }
     }
     Ok(all)
-}
-
-fn output(mut command: Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("cannot start {command:?}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?}\nended with {}:\n{said}", output.status);
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The lines of an output that are JSON objects.

@@ -37,6 +37,22 @@ pub(crate) struct Peak {
 /// The names of the four rates of [`Peak`].
 pub(crate) const RATES: [&str; 4] = ["fma_one", "fma_all", "gemm_one", "gemm_all"];
 
+/// The folder of cargo's builds. A relative one is relative to `root`, where cargo is started.
+pub(super) fn target_folder(root: &Path) -> PathBuf {
+    root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// What a program prints, which must succeed.
+pub(super) fn output(mut command: Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?}\nended with {}:\n{said}", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 impl Programs {
     /// Builds this program in release mode and checks that the peer starts.
     pub(crate) fn prepare(root: &Path, peer: Option<PathBuf>) -> Result<Self> {
@@ -47,8 +63,7 @@ impl Programs {
             "cargo build --release --locked --workspace --bin stackgan --example bench --example peak"
         )
         .run()?;
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+        let target = target_folder(root);
         let script = root.join("docs/bench/peer/time_peer.py");
         let programs = Self {
             release: target.join("release"),
@@ -56,7 +71,7 @@ impl Programs {
             scratch: tempfile::tempdir_in(&target)?,
         };
         if let Some(peer) = programs.peer("contiguous", &["about"]) {
-            programs.output(peer).context("the peer needs a Python with torch")?;
+            output(peer).context("the peer needs a Python with torch")?;
         }
         Ok(programs)
     }
@@ -64,12 +79,12 @@ impl Programs {
     /// The versions that the peer reports.
     pub(crate) fn peer_versions(&self) -> Result<Option<Value>> {
         let about = self.peer("contiguous", &["about"]);
-        about.map(|command| last_object(&self.output(command)?)).transpose()
+        about.map(|command| last_object(&output(command)?)).transpose()
     }
 
     /// The machine's limits, measured now.
     pub(crate) fn peak(&self) -> Result<Peak> {
-        let facts = last_object(&self.output(self.ours("examples/peak"))?)?;
+        let facts = last_object(&output(self.ours("examples/peak"))?)?;
         let rate = |key| {
             facts
                 .get(key)
@@ -87,13 +102,13 @@ impl Programs {
         if let Some(arguments) = figure.arguments(pace) {
             let mut command = self.ours("examples/bench");
             command.args(arguments);
-            return parse(&self.output(command)?, figure.unit());
+            return parse(&output(command)?, figure.unit());
         }
         let model = self.scratch.path().join(format!("{}.safetensors", figure.net));
         if !model.exists() {
             let mut command = self.ours("examples/bench");
             command.args(["model", figure.net]).arg(&model);
-            self.output(command)?;
+            output(command)?;
         }
         let mut command = self.ours("stackgan");
         command.args(["generate", "-p", "a small red bird with a short beak", "-m"]).arg(&model);
@@ -105,7 +120,7 @@ impl Programs {
     pub(crate) fn step(&self, arguments: &[String], threads: u64) -> Result<Sample> {
         let mut command = self.ours("examples/bench");
         command.args(arguments).env("RAYON_NUM_THREADS", threads.to_string());
-        let sample = parse(&self.output(command)?, "ms")?;
+        let sample = parse(&output(command)?, "ms")?;
         if sample.threads != threads {
             bail!("expected a step on {threads} threads, found {} ({arguments:?})", sample.threads);
         }
@@ -126,14 +141,14 @@ impl Programs {
         if let Some(arguments) = figure.arguments(pace) {
             let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let command = self.peer(layout, &words);
-            return command.map(|c| parse(&self.output(c)?, figure.unit())).transpose();
+            return command.map(|c| parse(&output(c)?, figure.unit())).transpose();
         }
         let weights = self.scratch.path().join(format!("{}-{layout}.pth", figure.net));
         if !weights.exists()
             && let Some(mut command) = self.peer(layout, &["model", figure.net])
         {
             command.arg(&weights);
-            self.output(command)?;
+            output(command)?;
         }
         let start = self.peer(layout, &["start", figure.net]);
         start
@@ -160,18 +175,6 @@ impl Programs {
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
         command
-    }
-
-    fn output(&self, mut command: Command) -> Result<String> {
-        let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
-        if !output.status.success() {
-            bail!(
-                "{command:?}\nended with {}:\n{}",
-                output.status,
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// The time from starting a process to its first line, which it prints once its picture is on

@@ -11,7 +11,7 @@ use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
-use stackgan_data::layouts::cub;
+use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::loader::{Loader, LoaderConfig};
 use stackgan_data::plan::Plan;
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
@@ -40,7 +40,7 @@ pub(crate) fn bench(side: usize, batches: usize) -> Result<Value> {
         fit: Fit::Squeeze,
     };
     import(
-        &cub::read(&birds)?,
+        &cub::read(&birds, Reading::default())?,
         &file,
         &ImportOptions { preparation, damaged: Damaged::Refuse },
         &|_, _| {},

@@ -4,7 +4,7 @@ use super::report::{Part, Report};
 use crate::counted;
 use crate::dataset::Split;
 use crate::layouts::coco::{Annotations, Form, Parts};
-use crate::layouts::{Labels, names};
+use crate::layouts::names;
 use std::path::Path;
 
 const FETCH: &str = "fetch the pictures and annotations with `stackgan data fetch coco`";
@@ -54,10 +54,7 @@ fn listed(dir: &Path, parts: &Parts, report: &mut Report<'_>) {
             Split::Test => report.optional(file, (what, "pictures are for training then"), read),
         };
         let why = "each picture is its own class";
-        report.optional(labels, ("classes, in the order of the names", why), || {
-            let labels = Labels::read(labels, file, listed.unwrap_or(0))?;
-            Ok((counted(labels.classes(), "class"), ()))
-        });
+        report.classes(labels, why, (file, listed));
         report.embeddings(&dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle"));
         let why = "captions are empty then, as many as there are embeddings";
         report.optional(captions, ("captions of one split", why), || annotations(captions));

@@ -5,13 +5,13 @@ use crate::counted;
 use crate::dataset::Split;
 use crate::formats::read_bounded;
 use crate::layouts::cub::{self, Parts};
-use crate::layouts::{Labels, MAX_LIST, names as read_names};
+use crate::layouts::{MAX_LIST, Reading, Uncaptioned, names as read_names};
 use std::path::Path;
 
 const FETCH: &str =
     "fetch the set with `stackgan data fetch cub`, or draw one with `stackgan data toy`";
 
-pub(super) fn parts(dir: &Path) -> Vec<Part> {
+pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
     let parts = Parts::of(dir);
     let mut report = Report::new(dir, FETCH);
     let listed = report.read(&parts.image_list, "pictures by number", || {
@@ -42,7 +42,10 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
         listed.unwrap_or_else(|| format!("{key}.jpg"))
     });
     report.files(&parts.images, "pictures", &pictures.collect::<Vec<_>>());
-    let captions: Vec<String> = keys.iter().map(|key| format!("{key}.txt")).collect();
+    let captions = keys.iter().map(|key| format!("{key}.txt"));
+    // What is left out is counted in a note on the whole.
+    let all = how.uncaptioned != Uncaptioned::LeaveOut;
+    let captions: Vec<_> = captions.filter(|name| all || parts.text.join(name).is_file()).collect();
     let what = "captions, one a line";
     if !parts.text.is_dir() && dir.join("text.zip").is_file() {
         // birds.zip contains a second archive, which users of the release overlooked
@@ -63,13 +66,8 @@ fn release_lists(report: &mut Report<'_>, parts: &Parts) -> Vec<String> {
             let names = read_names(file)?;
             Ok((counted(names.len(), "name"), names))
         });
-        let names = names.unwrap_or_default();
-        let what = ("classes, in the order of the names", "folders are named by class");
-        report.optional(labels, what, || {
-            let labels = Labels::read(labels, file, names.len())?;
-            Ok((counted(labels.classes(), "class"), ()))
-        });
-        keys.extend(names);
+        report.classes(labels, "folders are named by class", (file, names.as_ref().map(Vec::len)));
+        keys.extend(names.unwrap_or_default());
     }
     keys
 }
@@ -96,7 +94,7 @@ mod tests {
     use crate::check::{Status, check};
     use crate::layouts::cub;
     use crate::layouts::cub::tests::folder;
-    use crate::layouts::{Kind, Reading};
+    use crate::layouts::{Kind, Reading, Uncaptioned};
     use std::path::Path;
 
     #[test]
@@ -108,7 +106,7 @@ mod tests {
         for part in ["images.txt", "3 pictures", "2 names", "3 of 3 files", "everything"] {
             assert!(said.contains(part), "{part} in {said}");
         }
-        assert!(cub::read(dir.path()).is_ok());
+        assert!(cub::read(dir.path(), Reading::default()).is_ok());
     }
 
     #[test]
@@ -127,7 +125,7 @@ mod tests {
             let missing = report.parts.iter().find(|p| p.path == part).map(|p| &p.status);
             assert!(matches!(missing, Some(Status::Missing { .. })), "{part}: {report}");
             assert!(!report.is_complete());
-            let error = cub::read(dir.path()).unwrap_err().to_string();
+            let error = cub::read(dir.path(), Reading::default()).unwrap_err().to_string();
             assert!(error.contains("1 part") && error.replace('\\', "/").contains(part), "{error}");
         }
     }
@@ -164,6 +162,30 @@ mod tests {
         std::fs::write(dir.path().join("text.zip"), "PK").unwrap();
         let said = check(dir.path(), Kind::Cub, Reading::default()).to_string();
         assert!(said.contains("unpack text.zip"), "{said}");
+    }
+
+    #[test]
+    fn pictures_without_captions_can_be_left_out() {
+        let dir = folder();
+        std::fs::remove_file(dir.path().join("text/002.B/b.txt")).unwrap();
+        let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
+        let report = check(dir.path(), Kind::Cub, how);
+        let said = report.to_string();
+        assert!(
+            report.is_complete() && said.contains("1 picture without captions left out"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_does_not_make_its_classes_wrong() {
+        let dir = folder();
+        std::fs::write(dir.path().join("train/filenames.pickle"), "x").unwrap();
+        let report = check(dir.path(), Kind::Cub, Reading::default());
+        let status =
+            |path: &str| &report.parts.iter().find(|part| part.path == path).unwrap().status;
+        assert!(matches!(status("train/class_info.pickle"), Status::Found { .. }), "{report}");
+        assert!(report.to_string().contains("WRONG"), "{report}");
     }
 
     #[test]

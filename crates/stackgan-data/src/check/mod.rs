@@ -24,7 +24,7 @@ use std::path::Path;
 #[must_use]
 pub fn check(dir: &Path, kind: Kind, how: Reading) -> CheckReport {
     let (mut parts, notes) = match kind {
-        Kind::Cub => (cub::parts(dir), Vec::new()),
+        Kind::Cub => (cub::parts(dir, how), Vec::new()),
         Kind::Oxford => (oxford::parts(dir), Vec::new()),
         Kind::Coco => (coco::parts(dir), Vec::new()),
         Kind::Folder => folder::parts(dir, how),

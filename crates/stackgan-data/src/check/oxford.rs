@@ -3,8 +3,8 @@
 use super::report::{Part, Report, Status};
 use crate::counted;
 use crate::dataset::Split;
+use crate::layouts::names;
 use crate::layouts::oxford::Parts;
-use crate::layouts::{Labels, names};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -44,10 +44,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
             Ok((format!("{} names", names.len()), names.len()))
         });
         let why = "the folders of captions say the class";
-        report.optional(labels, ("classes, in the order of the names", why), || {
-            let labels = Labels::read(labels, file, listed.unwrap_or(0))?;
-            Ok((counted(labels.classes(), "class"), ()))
-        });
+        report.classes(labels, why, (file, listed));
         report.embeddings(&dir.join(split.name()).join("char-CNN-RNN-embeddings.pickle"));
     }
     let why = "the release's lists say the split, or a fifth of the classes is kept for testing";

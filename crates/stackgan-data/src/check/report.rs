@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::dataset::{Dataset, Split};
 use crate::error::{counted, first_few, printable};
-use crate::layouts::{Kind, inside, is_picture, stem};
+use crate::layouts::{Kind, Labels, inside, is_picture, stem};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -281,6 +281,21 @@ impl<'d> Report<'d> {
         }
         self.push(path, what, Status::Absent { detail: format!("not needed: {detail}") });
         None
+    }
+
+    /// Examines the classes beside the list `names`, which has `count` names if it can be read.
+    pub(super) fn classes(
+        &mut self,
+        labels: &Path,
+        why: &str,
+        (names, count): (&Path, Option<usize>),
+    ) {
+        self.optional(labels, ("classes, in the order of the names", why), || {
+            let Some(count) = count else {
+                return Ok(("not compared: there are no names to go with them".to_owned(), ()));
+            };
+            Ok((counted(Labels::read(labels, names, count)?.classes(), "class"), ()))
+        });
     }
 
     /// Examines the release's embeddings of one split; only the file size is reported.

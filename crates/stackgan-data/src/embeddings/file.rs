@@ -228,11 +228,9 @@ impl Embeddings {
         if !is_ours(path)? {
             return Err(foreign(path));
         }
-        let container = Container::open(path, "a file of embeddings")?;
+        let versions = VERSION..=VERSION;
+        let (container, facts): (_, Facts) = Container::open(path, "embeddings", versions)?;
         let tensor = container.tensor("embeddings", Element::F32, 2)?;
-        let facts: Facts = serde_json::from_str(&container.stackgan).map_err(|e| {
-            container.malformed("metadata", "facts about embeddings", printable(&e.to_string()))
-        })?;
         let (rows, dim) = match *tensor.shape.as_slice() {
             [rows, dim] if rows > 0 && (1..=MAX_DIM).contains(&dim) => (rows, dim),
             _ => {
@@ -240,14 +238,6 @@ impl Embeddings {
                 return Err(container.malformed("embeddings", "shape (captions, width)", found));
             }
         };
-        if facts.kind != "embeddings" || facts.version != VERSION {
-            let found = format!("{} version {}", printable(&facts.kind), facts.version);
-            return Err(container.malformed(
-                "metadata",
-                format!("embeddings version {VERSION}"),
-                found,
-            ));
-        }
         let texts = StoredTexts::find(&container, rows)?;
         let sums = StoredSums::find(&container, rows)?;
         Ok(Self { container, tensor, sums, texts, rows, dim, facts })

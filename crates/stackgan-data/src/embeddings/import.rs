@@ -7,6 +7,7 @@ use super::pictures::{Joined, Pictures};
 use super::sink::{Imported, Sink, Task};
 use super::source::{MAX_FILE, extension, file_name};
 use super::{folder, listed, released};
+use crate::container::is_ours;
 use crate::digest::sha256;
 use crate::formats::read_bounded;
 use crate::prepared::Prepared;
@@ -54,7 +55,7 @@ pub fn import(
         "pickle" | "pkl" if released::has_names(path) => {
             released::import(&released::of_file(path), &task)
         }
-        "safetensors" if Embeddings::open(path).is_ok() => own(path, &task),
+        "safetensors" if is_ours(path)? => own(path, &task),
         _ => one_file(path, &task),
     }
 }

@@ -1,10 +1,9 @@
-//! Hashes of files: MD5, which dataset pages publish, and SHA-256, which is recorded.
+//! The SHA-256 of files, which is compared and recorded.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::event::{Doing, Event, Listener};
@@ -12,11 +11,10 @@ use super::manifest::Item;
 use crate::digest::hex;
 use crate::{Error, Result};
 
-/// Length and hashes of a file.
+/// Length and hash of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) bytes: u64,
-    pub(super) md5: String,
     pub(super) sha256: String,
 }
 
@@ -24,7 +22,7 @@ pub(super) struct Sums {
 pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sums> {
     let failed = |e| Error::read(path, e);
     let mut file = File::open(path).map_err(failed)?;
-    let (mut md5, mut sha256, mut bytes) = (Md5::new(), Sha256::new(), 0);
+    let (mut sha256, mut bytes) = (Sha256::new(), 0);
     let mut piece = vec![0; 1 << 18];
     loop {
         let n = match file.read(&mut piece) {
@@ -34,12 +32,11 @@ pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sums> {
             Err(e) => return Err(failed(e)),
         };
         let read = piece.get(..n).unwrap_or_default();
-        md5.update(read);
         sha256.update(read);
         bytes += n as u64;
         told(bytes);
     }
-    Ok(Sums { bytes, md5: hex(&md5.finalize()), sha256: hex(&sha256.finalize()) })
+    Ok(Sums { bytes, sha256: hex(&sha256.finalize()) })
 }
 
 /// What is known about a file's contents, from the manifest or, if it has no hash, from a mirror's
@@ -47,27 +44,22 @@ pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sums> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinned<'a> {
     pub(super) size: Option<u64>,
-    md5: Option<&'a str>,
     sha256: Option<&'a str>,
 }
 
 impl<'a> Pinned<'a> {
     pub(super) fn new(item: &Item<'a>, listed: Option<&'a str>) -> Self {
-        let sha256 = match (item.sha256, item.md5) {
-            (None, None) => listed,
-            (sha256, _) => sha256,
-        };
-        Self { size: item.size, md5: item.md5, sha256 }
+        Self { size: item.size, sha256: item.sha256.or(listed) }
     }
 
     /// Facts about a file of which only these are known.
     pub(super) const fn of(size: Option<u64>, sha256: Option<&'a str>) -> Self {
-        Self { size, md5: None, sha256 }
+        Self { size, sha256 }
     }
 
     /// Whether a hash is known.
     pub(super) const fn is_hashed(&self) -> bool {
-        self.md5.is_some() || self.sha256.is_some()
+        self.sha256.is_some()
     }
 
     /// Compares a file with the known facts. Returns its SHA-256.
@@ -81,7 +73,6 @@ impl<'a> Pinned<'a> {
         let facts = [
             ("length", self.size.map(|n| n.to_string()), found.bytes.to_string()),
             ("SHA-256", self.sha256.map(str::to_owned), found.sha256.clone()),
-            ("MD5", self.md5.map(str::to_owned), found.md5),
         ];
         for (what, expected, found) in &facts {
             if expected.as_ref().is_some_and(|expected| expected != found) {
@@ -97,10 +88,9 @@ impl<'a> Pinned<'a> {
                 ));
             }
         }
-        let said = match (self.sha256, self.md5) {
-            (Some(_), _) => "SHA-256 as published".to_owned(),
-            (None, Some(_)) => "MD5 as published".to_owned(),
-            (None, None) => format!("SHA-256 {} (none is published to compare)", found.sha256),
+        let said = match self.sha256 {
+            Some(_) => "SHA-256 as published".to_owned(),
+            None => format!("SHA-256 {} (none is published to compare)", found.sha256),
         };
         hear(&Event::End(said));
         Ok(found.sha256)

@@ -3,8 +3,7 @@
 //! The manifest is compiled in and pins each dataset, so a server can only deliver exactly these
 //! bytes.
 //!
-//! Sources: addresses and MD5 sums are those of the datasets' pages and of `torchvision`; lengths
-//! and SHA-256 sums are those that TensorFlow Datasets (`url_checksums`) records for the same
+//! Sources: addresses are those of the datasets' pages and of `torchvision`; lengths and SHA-256 sums are those that TensorFlow Datasets (`url_checksums`) records for the same
 //! addresses. The files of `StackGAN`'s authors are on Google Drive, which delivers old files only
 //! with a resource key, and only to a browser; no checksums of these files have been published.
 
@@ -43,8 +42,6 @@ pub struct Item<'a> {
     pub size: Option<u64>,
     /// Maximum number of bytes to accept if the length is unknown.
     pub most: u64,
-    /// Its MD5, if published.
-    pub md5: Option<&'a str>,
     /// Its SHA-256, if published.
     pub sha256: Option<&'a str>,
     /// Paths in the dataset's folder that exist once the file has been processed: at least one path
@@ -106,7 +103,6 @@ pub const CUB: Set<'static> = Set {
             ],
             size: Some(1_150_585_339),
             most: 2 * GIB,
-            md5: Some("97eceeb196236b17998738112f37df78"),
             sha256: Some("0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081"),
             gives: &[
                 &["CUB_200_2011/images"],
@@ -127,7 +123,6 @@ pub const CUB: Set<'static> = Set {
             ],
             size: None,
             most: 4 * GIB,
-            md5: None,
             sha256: None,
             gives: &[&["text", "text_c10"]],
             also: &["train", "test"],
@@ -151,7 +146,6 @@ pub const OXFORD: Set<'static> = Set {
             by_hand: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"],
             size: Some(344_862_509),
             most: GIB,
-            md5: Some("52808999861908f626f3c1f4e79d11fa"),
             sha256: Some("2d01ecc807db462958cfe3d92f57a8c252b4abd240eb955770201e45f783b246"),
             gives: &[&["jpg"]],
             also: &[],
@@ -164,7 +158,6 @@ pub const OXFORD: Set<'static> = Set {
             by_hand: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"],
             size: Some(502),
             most: MIB,
-            md5: Some("e0620be6f572b9609742df49c70aed4d"),
             sha256: Some("4903e94206bac23bf772aadf06451916df56b58fc483a62db32a97b82656651d"),
             gives: &[&["imagelabels.mat"]],
             also: &[],
@@ -177,7 +170,6 @@ pub const OXFORD: Set<'static> = Set {
             by_hand: &["https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"],
             size: Some(14_989),
             most: MIB,
-            md5: Some("a5357ecc9cb78c4bef273ce3793fc85c"),
             sha256: Some("46b8678f91fd95d3c8f4feab80d271a6c834a1dd896fe29fd3e6ad9ce5c8dccd"),
             gives: &[&["setid.mat"]],
             also: &[],
@@ -192,7 +184,6 @@ pub const OXFORD: Set<'static> = Set {
             ],
             size: None,
             most: 4 * GIB,
-            md5: None,
             sha256: None,
             gives: &[&["text_c10", "text", "cvpr2016_flowers/text_c10"]],
             also: &["train", "test", "testclasses.txt"],
@@ -216,7 +207,6 @@ pub const COCO: Set<'static> = Set {
             by_hand: &["https://cocodataset.org/#download"],
             size: Some(252_872_794),
             most: GIB,
-            md5: None,
             sha256: Some("031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009"),
             gives: &[
                 &["annotations/captions_train2014.json"],
@@ -232,7 +222,6 @@ pub const COCO: Set<'static> = Set {
             by_hand: &["https://cocodataset.org/#download"],
             size: Some(6_645_013_297),
             most: 8 * GIB,
-            md5: None,
             sha256: Some("fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0"),
             gives: &[&["val2014"]],
             also: &[],
@@ -245,7 +234,6 @@ pub const COCO: Set<'static> = Set {
             by_hand: &["https://cocodataset.org/#download"],
             size: Some(13_510_573_713),
             most: 16 * GIB,
-            md5: None,
             sha256: Some("ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775"),
             gives: &[&["train2014"]],
             also: &[],
@@ -263,13 +251,15 @@ mod tests {
 
     #[test]
     fn names_are_plain_hashes_are_hashes_and_everything_has_an_address() {
-        let hex = |text: Option<&str>, n| {
-            text.is_none_or(|t| t.len() == n && t.bytes().all(|b| b"0123456789abcdef".contains(&b)))
+        let hex = |text: Option<&str>| {
+            text.is_none_or(|t| {
+                t.len() == 64 && t.bytes().all(|b| b"0123456789abcdef".contains(&b))
+            })
         };
         for item in SETS.iter().flat_map(|set| set.items) {
             let name = item.name;
             assert!(!name.contains(['/', '\\', ':']) && !name.starts_with('.'), "{name}");
-            assert!(hex(item.md5, 32) && hex(item.sha256, 64), "{name}");
+            assert!(hex(item.sha256), "{name}");
             assert!(!item.by_hand.is_empty(), "{name}");
             assert!(item.size.is_none_or(|size| size <= item.most), "{name}");
             assert!(!item.gives.is_empty() && item.gives.iter().all(|any| !any.is_empty()));

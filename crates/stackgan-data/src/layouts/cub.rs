@@ -18,7 +18,8 @@
 mod split;
 
 use super::keys::{checked_key, inside};
-use super::lists::{Absent, Labels, MAX_LIST, names, twice};
+use super::lists::{Absent, Labels, MAX_LIST, left_out, names, twice};
+use super::{LEAVE_OUT, Reading, Uncaptioned};
 use crate::counted;
 use crate::crop::Orientation;
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
@@ -83,7 +84,7 @@ impl Parts {
 /// # Errors
 /// [`Error::Missing`] lists everything that is missing at once; [`Error::Malformed`] names the file
 /// and entry of whatever does not match.
-pub fn read(dir: &Path) -> Result<Dataset> {
+pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let parts = Parts::of(dir);
     let missing = parts.missing();
     if !missing.is_empty() {
@@ -101,7 +102,8 @@ pub fn read(dir: &Path) -> Result<Dataset> {
     let mut items = Vec::new();
     let mut seen = BTreeSet::new();
     let mut absent = Absent::default();
-    let (lists, notes) = match parts.has_lists() {
+    let mut bare = Vec::new();
+    let (lists, mut notes) = match parts.has_lists() {
         true => (release_lists(&parts)?, Vec::new()),
         false => (derived_lists(&parts, &listed)?, vec![split::NOTE.to_owned()]),
     };
@@ -125,36 +127,40 @@ pub fn read(dir: &Path) -> Result<Dataset> {
                 continue;
             };
             let picture = inside(&images, name)?;
-            let caption_file = inside(&text, &format!("{key}.txt"))?;
-            let (Some(image), Some(caption_file)) = (&picture, &caption_file) else {
-                if picture.is_none() {
-                    absent.note("pictures", name);
-                }
-                if caption_file.is_none() {
-                    absent.note("caption files", format!("{key}.txt"));
-                }
-                continue;
-            };
-            let captions = captions::read(caption_file)?;
-            if captions.is_empty() {
-                absent.note("captions in caption files", format!("{key}.txt"));
-                continue;
+            if picture.is_none() {
+                absent.note("pictures", name);
             }
-            items.push(Item {
-                image: image.clone(),
-                bounding_box: *bounding_box,
-                class,
-                captions,
-                split,
-                key,
-            });
+            let captions = match inside(&text, &format!("{key}.txt"))? {
+                Some(file) => Some(captions::read(&file)?),
+                None => None,
+            };
+            let what = match &captions {
+                Some(captions) if captions.is_empty() => Some("captions in caption files"),
+                Some(_) => None,
+                None => Some("caption files"),
+            };
+            match (what, how.uncaptioned) {
+                (None, _) => {}
+                (Some(_), Uncaptioned::LeaveOut) => bare.push(key.clone()),
+                (Some(what), Uncaptioned::Refuse | Uncaptioned::ClassName) => {
+                    absent.note(what, format!("{key}.txt"));
+                }
+            }
+            let (Some(image), Some(captions), None) = (picture, captions, what) else { continue };
+            items.push(Item { image, bounding_box: *bounding_box, class, captions, split, key });
         }
     }
     let (images, text) = (parts.images.display(), parts.text.display());
     absent.check(
         dir,
-        format!("put pictures under {images} and captions under {text}, or take the entries out of the lists"),
+        format!(
+            "put pictures under {images} and captions under {text}, take the entries out of the lists, or leave \
+             pictures without captions out with {LEAVE_OUT}"
+        ),
     )?;
+    if !bare.is_empty() {
+        notes.push(left_out(&bare));
+    }
     let orientation = Orientation::AsStored; // boxes are in pixels of the stored pictures
     Ok(Dataset { name: "cub".to_owned(), items, orientation, notes })
 }

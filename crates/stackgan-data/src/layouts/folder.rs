@@ -20,6 +20,7 @@
 //! Training on one's own pictures is a frequent question of the original's users (for example
 //! hanzhanggit/StackGAN issues 14, 37 and 58).
 
+mod class_names;
 mod survey;
 mod table;
 

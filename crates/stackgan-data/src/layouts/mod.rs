@@ -53,7 +53,7 @@ pub fn read(dir: &Path, kind: Kind, how: Reading) -> Result<Dataset> {
         ));
     }
     match kind {
-        Kind::Cub => cub::read(dir),
+        Kind::Cub => cub::read(dir, how),
         Kind::Oxford => oxford::read(dir, how),
         Kind::Coco => coco::read(dir, how),
         Kind::Folder => folder::read(dir, how),

@@ -32,7 +32,7 @@ impl Prepared {
     /// # Errors
     /// When the file is damaged, or of another kind or version; names the table.
     pub fn open(path: &Path) -> Result<Self> {
-        let container = Container::open(path, "a prepared dataset")?;
+        let (container, manifest): (_, Manifest) = Container::open(path, "prepared", 1..=VERSION)?;
         let images = container.tensor("images", Element::U8, 4)?;
         let (n, size) = match *images.shape.as_slice() {
             [n, height, width, 3] if height == width => (n, PictureSize::from_prepared(height)),
@@ -46,21 +46,6 @@ impl Prepared {
                 found,
             ));
         };
-        let manifest: Manifest = serde_json::from_str(&container.stackgan).map_err(|e| {
-            container.malformed(
-                "metadata",
-                "facts about a prepared dataset",
-                printable(&e.to_string()),
-            )
-        })?;
-        if manifest.kind != "prepared" || !(1..=VERSION).contains(&manifest.version) {
-            let found = format!("{} version {}", printable(&manifest.kind), manifest.version);
-            return Err(container.malformed(
-                "metadata",
-                format!("prepared version 1 to {VERSION}"),
-                found,
-            ));
-        }
         // Other files are named after these.
         let digits = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let Manifest { fingerprint, boxes, .. } = &manifest;

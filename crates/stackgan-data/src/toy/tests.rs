@@ -239,7 +239,7 @@ fn the_layout_is_that_of_cub_and_complete() {
     assert!(keys == listed);
 
     // The reader of real CUB folders accepts it as it is.
-    let dataset = crate::layouts::cub::read(&dir).unwrap();
+    let dataset = crate::layouts::cub::read(&dir, crate::layouts::Reading::default()).unwrap();
     assert_eq!(dataset.count(Split::Train), report.train_pictures);
     assert_eq!(dataset.count(Split::Test), report.test_pictures);
     assert_eq!(dataset.caption_count(), n * PER_PICTURE);

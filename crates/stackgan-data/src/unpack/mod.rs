@@ -118,8 +118,12 @@ pub fn unpack(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> 
     splits.sort_by_key(|word| (side(word) != Some(Split::Train), word.clone()));
     splits.dedup();
     if !both {
-        if let Some(word) = splits.first() {
-            told.push(format!("all of the split `{word}`: none is written, and the import keeps a part for testing"));
+        if !splits.is_empty() {
+            let words: Vec<_> = splits.iter().map(|word| format!("`{word}`")).collect();
+            let words = words.join(" and ");
+            told.push(format!(
+                "all of the split {words}: none is written, and the import keeps a part for testing"
+            ));
         }
         splits.clear();
     }

@@ -10,7 +10,7 @@ use stackgan_data::archive::Limits;
 use stackgan_data::dataset::Split;
 use stackgan_data::fetch::manifest::{COCO, CUB, Item, OXFORD, Set, Then};
 use stackgan_data::fetch::{Event, From, Report, Request, fetch, verify};
-use stackgan_data::layouts::cub;
+use stackgan_data::layouts::{Reading, cub};
 
 use crate::server::{Server, head, honest};
 use crate::sets::{FILE, HASTE, NAME, fetch_all, four_parts, names, noise, set, sha256};
@@ -487,7 +487,7 @@ fn a_folder_of_real_birds_is_a_subset_and_says_so() {
     let report = fetch(&request, &mut |_| {}).unwrap();
     assert_eq!(report, Report { by_hand: Vec::new(), pictures: (2_889, 11_788) });
     assert_eq!(names(dir.path()), ["CUB_200_2011", "test", "text", "train"]);
-    let data = cub::read(dir.path()).unwrap();
+    let data = cub::read(dir.path(), Reading::default()).unwrap();
     assert_eq!((data.count(Split::Train), data.count(Split::Test)), (1_906, 983));
     verify(&CUB, dir.path(), &mut |_| {}).unwrap();
 }

@@ -30,7 +30,6 @@ pub(crate) const FILE: Item<'static> = Item {
     by_hand: &["https://example.org/by-hand"],
     size: None,
     most: 1 << 21,
-    md5: None,
     sha256: None,
     gives: &[&[NAME]],
     also: &[],

@@ -6,13 +6,13 @@ use stackgan_data::crop::{
     Fit, PictureSize, Preparation, Resizing, Stretch, crop_rule, decode, prepare,
 };
 use stackgan_data::dataset::{Item, Split};
-use stackgan_data::layouts::cub;
+use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 
 #[test]
 fn the_real_folder_is_read() {
     let Some(dir) = shared("cub") else { return };
-    let data = cub::read(&dir).unwrap();
+    let data = cub::read(&dir, Reading::default()).unwrap();
     assert_eq!((data.count(Split::Train), data.count(Split::Test)), (1906, 983));
     assert!(data.items.iter().all(|item| item.captions.len() == 10));
     assert!(data.items.iter().all(|item| item.captions.iter().all(|caption| !caption.is_empty())));
@@ -34,7 +34,10 @@ fn the_real_folder_without_lists_is_the_same_dataset() {
     for part in ["CUB_200_2011", "text"] {
         std::os::unix::fs::symlink(dir.join(part), bare.path().join(part)).unwrap();
     }
-    let (listed, derived) = (cub::read(&dir).unwrap(), cub::read(bare.path()).unwrap());
+    let (listed, derived) = (
+        cub::read(&dir, Reading::default()).unwrap(),
+        cub::read(bare.path(), Reading::default()).unwrap(),
+    );
     assert!(listed.notes.is_empty() && derived.notes.len() == 1);
     let same = |a: &Item, b: &Item| {
         (&a.key, a.class, a.split, &a.captions) == (&b.key, b.class, b.split, &b.captions)
@@ -46,7 +49,7 @@ fn the_real_folder_without_lists_is_the_same_dataset() {
 #[test]
 fn a_part_of_the_real_set_is_prepared() {
     let Some(dir) = shared("cub") else { return };
-    let mut data = cub::read(&dir).unwrap();
+    let mut data = cub::read(&dir, Reading::default()).unwrap();
     data.items = data.items.into_iter().step_by(40).collect();
     let folder = tempfile::tempdir().unwrap();
     let how = |size| ImportOptions {
@@ -87,7 +90,7 @@ const BEYOND: [&str; 3] = [
 #[test]
 fn every_real_box_gives_a_crop_also_the_three_that_pass_the_edge() {
     let Some(dir) = shared("cub") else { return };
-    let data = cub::read(&dir).unwrap();
+    let data = cub::read(&dir, Reading::default()).unwrap();
     let mut beyond = Vec::new();
     for item in &data.items {
         let (width, height) = image::image_dimensions(&item.image).unwrap();
@@ -111,7 +114,7 @@ fn every_real_box_gives_a_crop_also_the_three_that_pass_the_edge() {
 #[test]
 fn the_two_grey_pictures_become_three_equal_channels() {
     let Some(dir) = shared("cub") else { return };
-    let data = cub::read(&dir).unwrap();
+    let data = cub::read(&dir, Reading::default()).unwrap();
     let grey = [
         "009.Brewer_Blackbird/Brewer_Blackbird_0028_2682",
         "025.Pelagic_Cormorant/Pelagic_Cormorant_0022_23802",
@@ -132,7 +135,7 @@ fn the_two_grey_pictures_become_three_equal_channels() {
 #[test]
 fn sources_are_known_by_their_hash_and_all_damaged_ones_are_named() {
     let Some(dir) = shared("cub") else { return };
-    let mut data = cub::read(&dir).unwrap();
+    let mut data = cub::read(&dir, Reading::default()).unwrap();
     data.items.truncate(12);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.safetensors");
@@ -178,7 +181,7 @@ fn crops_agree_with_pillow() {
     let numbers = |facts: &serde_json::Value, key: &str| -> Vec<f64> {
         facts[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
     };
-    let data = cub::read(&dir).unwrap();
+    let data = cub::read(&dir, Reading::default()).unwrap();
     let pictures = fixture["pictures"].as_object().unwrap();
     assert_eq!(pictures.len(), 10);
     for (key, forms) in pictures {

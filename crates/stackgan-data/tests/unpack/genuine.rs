@@ -143,7 +143,7 @@ fn pictures_with_classes_alone() {
     let how = Reading { uncaptioned: Uncaptioned::ClassName, ..Reading::default() };
     let data = layouts::read(&out, Kind::Folder, how).unwrap();
     assert_eq!(data.items.len() as u64, report.pictures);
-    let count = |class: &str| data.items.iter().filter(|item| item.captions == [class]).count();
+    let count = |class: &str| data.items.iter().filter(|item| item.captions[0] == class).count();
     assert_eq!(["red bird", "green bird", "blue bird"].map(count), [3, 2, 2]);
     let none = Columns { class: ClassColumn::None, ..columns };
     let again = dir.path().join("again");

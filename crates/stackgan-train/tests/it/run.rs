@@ -9,7 +9,7 @@ use stackgan_core::{Model, NetConfig, Params, Parts, Recipe, Stage, StagePart, T
 use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
 use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
-use stackgan_data::layouts::cub;
+use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::noise::{Noise, Stream};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
@@ -31,7 +31,7 @@ pub(crate) const EIGHT: usize = 9;
 fn birds(folder: &Path, count: usize) -> Dataset {
     let toy = folder.join("toy");
     toy::write(&toy, &ToyConfig { count, seed: 3 }, &|_, _| {}).unwrap();
-    cub::read(&toy).unwrap()
+    cub::read(&toy, Reading::default()).unwrap()
 }
 
 /// Prepares pictures for one stage, with random embeddings of their captions.

@@ -32,13 +32,13 @@ fn names(names: &[&str]) -> Vec<u8> {
 }
 
 fn error(dir: &tempfile::TempDir) -> String {
-    read(dir.path()).unwrap_err().to_string()
+    read(dir.path(), Reading::default()).unwrap_err().to_string()
 }
 
 #[test]
 fn order_classes_boxes_and_captions() {
     let dir = folder();
-    let data = read(dir.path()).unwrap();
+    let data = read(dir.path(), Reading::default()).unwrap();
     let keys: Vec<&str> = data.items.iter().map(|item| item.key.as_str()).collect();
     assert_eq!(keys, ["001.A/y", "001.A/x", "002.B/b"]); // the order of the pickles
     let y = &data.items[0];
@@ -48,7 +48,7 @@ fn order_classes_boxes_and_captions() {
     assert_eq!((data.items[2].class, data.items[2].split), (2, Split::Test));
     assert_eq!(data.items[2].bounding_box.unwrap().height, 10.0);
     std::fs::rename(dir.path().join("text"), dir.path().join("text_c10")).unwrap();
-    assert_eq!(read(dir.path()).unwrap(), data);
+    assert_eq!(read(dir.path(), Reading::default()).unwrap(), data);
 }
 
 /// Class 1 is one of the release's for testing, class 2 is not.
@@ -58,7 +58,7 @@ fn without_lists_the_release_s_classes_are_the_split() {
     for split in ["train", "test"] {
         std::fs::remove_file(dir.path().join(split).join("filenames.pickle")).unwrap();
     }
-    let data = read(dir.path()).unwrap();
+    let data = read(dir.path(), Reading::default()).unwrap();
     let found: Vec<_> =
         data.items.iter().map(|item| (item.key.as_str(), item.class, item.split)).collect();
     let wanted =
@@ -97,6 +97,25 @@ fn all_that_is_missing_is_said_at_once() {
     assert!(said.contains("caption files: 2 (001.A/x.txt, 002.B/b.txt)"), "{said}");
     std::fs::remove_dir_all(dir.path().join("CUB_200_2011")).unwrap();
     assert!(error(&dir).contains("3 parts"), "{}", error(&dir));
+}
+
+#[test]
+fn pictures_without_captions_can_be_left_out() {
+    let dir = folder();
+    std::fs::remove_file(dir.path().join("text/001.A/x.txt")).unwrap();
+    std::fs::write(dir.path().join("text/002.B/b.txt"), " \n").unwrap();
+    let how = Reading { uncaptioned: Uncaptioned::LeaveOut, ..Reading::default() };
+    let data = read(dir.path(), how).unwrap();
+    assert_eq!(data.items.iter().map(|item| item.key.as_str()).collect::<Vec<_>>(), ["001.A/y"]);
+    let said = data.notes.concat();
+    assert!(said.contains("2 pictures without captions left out (001.A/x, 002.B/b)"), "{said}");
+    // A picture that is missing is still a fault.
+    std::fs::remove_file(dir.path().join("CUB_200_2011/images/001.A/x.jpg")).unwrap();
+    let said = read(dir.path(), how).unwrap_err().to_string();
+    assert!(
+        said.contains("pictures: 1 (001.A/x.jpg)") && !said.contains("caption files"),
+        "{said}"
+    );
 }
 
 /// Unsafe paths, and lists whose counts differ, are rejected.
@@ -142,7 +161,8 @@ fn folders_without_numbers_take_the_class_from_the_list() {
     write("CUB_200_2011/images.txt", b"1 A/x.jpg\n2 A/y.jpg\n3 002.B/b.jpg\n");
     write("train/filenames.pickle", &names(&["A/y", "A/x"]));
     write("train/class_info.pickle", &write_ints(&[7, 8]));
-    let classes: Vec<u32> = read(dir.path()).unwrap().items.iter().map(|item| item.class).collect();
+    let classes: Vec<u32> =
+        read(dir.path(), Reading::default()).unwrap().items.iter().map(|item| item.class).collect();
     assert_eq!(classes, [7, 8, 2]);
     std::fs::remove_file(dir.path().join("train/class_info.pickle")).unwrap();
     assert!(error(&dir).contains("class of a picture is not known"));

@@ -3,6 +3,7 @@
 use super::super::painted::is_painted;
 use super::super::scan::{self, files, is_picture, stem};
 use super::super::split::Classes;
+use super::class_names::sentences;
 use super::table::{self, Columns, Row};
 use crate::dataset::{BoundingBox, Split};
 use crate::error::{counted, first_few, printable};
@@ -166,17 +167,17 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Gives each picture without captions the name of its class, if it has one, for a caption.
+    /// Gives each picture without captions those of its class's name, if it has one.
     ///
     /// # Errors
     /// When tables give the classes of some pictures only.
     pub(crate) fn caption_by_class(&mut self, dir: &Path) -> Result<()> {
         self.pictures.append(&mut self.bare);
         self.uncaptioned.clear();
-        let classes: Vec<String> = self.classes(dir)?.into_iter().map(spoken).collect();
-        for (found, class) in self.pictures.values_mut().zip(classes) {
-            if found.from == Origin::Class && (1..=captions::MAX_CAPTION).contains(&class.len()) {
-                found.captions = vec![class];
+        let classes: Vec<_> = self.classes(dir)?.into_iter().map(sentences).collect();
+        for (found, captions) in self.pictures.values_mut().zip(classes) {
+            if found.from == Origin::Class {
+                found.captions = captions;
             }
         }
         let nameless = |_: &String, found: &mut Found| found.captions.is_empty();
@@ -210,11 +211,11 @@ impl Survey {
             notes.push(format!("{n} {what}: the table's taken ({few})"));
         }
         let by_class = self.pictures.values().filter(|found| found.from == Origin::Class);
-        let captions: Vec<&str> =
-            by_class.flat_map(|found| &found.captions).map(|c| &**c).collect();
-        if !captions.is_empty() {
-            let n = counted(captions.len(), "picture");
-            let distinct: Vec<&str> = BTreeSet::from_iter(captions).into_iter().collect();
+        let names: Vec<&str> =
+            by_class.filter_map(|found| found.captions.first()).map(|name| &**name).collect();
+        if !names.is_empty() {
+            let n = counted(names.len(), "picture");
+            let distinct: Vec<&str> = BTreeSet::from_iter(names).into_iter().collect();
             let few = first_few(&distinct);
             notes.push(format!("{n} captioned with the names of their classes ({few})"));
         }
@@ -298,16 +299,6 @@ fn folder_of(key: &str, below: Below) -> &str {
         _ => key,
     };
     key.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-/// The name of a class as a caption: `garden/017.Red_roses` is "garden Red roses".
-fn spoken(class: &str) -> String {
-    let unnumbered = |name| match str::split_once(name, '.') {
-        Some((number, name)) if number.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => name,
-    };
-    let names: Vec<&str> = class.split('/').map(unnumbered).collect();
-    captions::clean(names.join(" ").replace('_', " ").trim())
 }
 
 /// The values if all pictures have one; `None` if no picture has.
