@@ -230,7 +230,9 @@ fn of_data(error: &stackgan_data::Error) -> Exit {
 fn of_core(error: &stackgan_core::Error) -> Exit {
     use stackgan_core::Error as E;
     match error {
-        E::Model { .. } | E::Shape { .. } | E::Provenance { .. } => Exit::Data,
+        E::Model { .. } | E::Shape { .. } | E::NotFinite { .. } | E::Provenance { .. } => {
+            Exit::Data
+        }
         E::Config { .. } => Exit::Usage,
         _ => Exit::Failed,
     }

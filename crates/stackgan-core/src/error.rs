@@ -47,6 +47,18 @@ pub enum Error {
         "there can be no such picture\n  {0}\n  do: give three bytes for each pixel, or a batch (n, 3, height, width)"
     )]
     Picture(String),
+    /// A painted picture holds values that are no numbers.
+    #[error(
+        "a picture came out without finite values\n  expected values in [-1, 1], found {found} in picture {place} of a \
+         batch, counted from 0\n  do: check that the embeddings are those of the model's encoder, in its scale, and that \
+         the model's weights are finite"
+    )]
+    NotFinite {
+        /// The picture's place in its batch, from 0.
+        place: usize,
+        /// The first such value.
+        found: f32,
+    },
     /// A text cannot be stored in a PNG file.
     #[error(
         "a text cannot be stored beside the picture\n  {0}\n  do: give keywords of 1 to 79 Latin-1 characters, and \

@@ -29,7 +29,7 @@ impl Picture {
     /// compared.
     ///
     /// # Errors
-    /// A tensor of another shape.
+    /// A tensor of another shape; [`Error::NotFinite`], because such a pixel has no colour.
     pub fn from_batch(images: &Tensor) -> Result<Vec<Self>> {
         let (_, channels, height, width) = images.dims4()?;
         if channels != 3 {
@@ -41,7 +41,12 @@ impl Picture {
         let images = images.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
         let (storage, layout) = images.storage_and_layout();
         let values = locked_values(&storage, layout)?;
-        let planes = values.chunks_exact((height * width).max(1));
+        let pixels = (height * width).max(1);
+        if let Some(at) = values.par_iter().position_first(|value| !value.is_finite()) {
+            let found = values.get(at).copied().unwrap_or(f32::NAN);
+            return Err(Error::NotFinite { place: at / (3 * pixels), found });
+        }
+        let planes = values.chunks_exact(pixels);
         let planes: Vec<&[f32]> = planes.collect();
         Ok(planes.chunks_exact(3).map(|planes| Self::from_planes(planes, width, height)).collect())
     }
@@ -189,6 +194,18 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
+
+    /// It would be black, as a picture may be.
+    #[test]
+    fn a_pixel_that_is_no_number_is_an_error() {
+        for found in [f32::NAN, f32::INFINITY] {
+            let mut values = [0f32; 18];
+            values[13] = found;
+            let batch = Tensor::new(&values, &Device::Cpu).unwrap().reshape((3, 3, 1, 2)).unwrap();
+            let error = Picture::from_batch(&batch).unwrap_err();
+            assert!(matches!(error, Error::NotFinite { place: 2, .. }), "{error}");
+        }
+    }
 
     #[test]
     fn tensors_become_bytes_in_the_right_places() -> Result<()> {

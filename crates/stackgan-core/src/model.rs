@@ -387,6 +387,16 @@ impl Model {
         }
     }
 
+    /// Returns a message about the part of a caption that the encoder does not read. `None` if it reads
+    /// everything, or if the model has no encoder.
+    #[must_use]
+    pub fn unread(&self, caption: &str) -> Option<String> {
+        match (self.encoder(), &self.attached) {
+            (Some(encoder), _) => encoder.unread(caption),
+            (None, encoder) => encoder.as_ref()?.unread(caption),
+        }
+    }
+
     /// Converts embeddings `(captions, text_dim)` of the encoder of [`Self::encoder_fingerprint`]
     /// to the input of the networks: they are standardised if the training did so.
     ///

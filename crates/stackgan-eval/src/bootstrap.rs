@@ -82,12 +82,22 @@ pub fn of_share(right: usize, n: usize) -> Option<Interval> {
     Some(Interval { low: (centre - half).max(0.0), high: (centre + half).min(1.0) })
 }
 
-/// Returns the interval `value ± 1.96 s`, where `s` is the standard deviation of `statistic` over
-/// resampled rows.
+/// One side of a statistic: how many rows it was computed from, and how many of them are kept to draw
+/// from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// Number of rows that the value was computed from.
+    pub count: usize,
+    /// Number of rows to draw from.
+    pub kept: usize,
+}
+
+/// Returns the interval `value ± t s`, where `s` is the standard deviation of `statistic` over
+/// resampled rows, and `t` the 0.975 quantile of Student's distribution for so few replicates.
 ///
 /// This is for a statistic whose resamples are biased but have the right spread, such as a Fréchet
 /// distance (repeated rows make a covariance narrower). `statistic` receives the indices of both
-/// sides, each drawn from `0..sizes`.
+/// sides: `count` of each, drawn from `0..kept`.
 ///
 /// At most four statistics are computed at a time, on any number of threads, because each may need
 /// much memory. Returns `None` for fewer than five replicates or rows, and if `s` is not finite.
@@ -96,20 +106,21 @@ pub fn of_share(right: usize, n: usize) -> Option<Interval> {
 /// Errors of `statistic`.
 pub fn of_statistic(
     value: f64,
-    sizes: (usize, usize),
+    sides: [Side; 2],
     replicates: usize,
     noise: Noise,
     statistic: impl Fn(&[u32], &[u32]) -> Result<f64> + Sync,
 ) -> Result<Option<Interval>> {
-    if replicates < 5 || sizes.0 < 5 || sizes.1 < 5 {
+    let [first, second] = sides;
+    if replicates < 5 || first.kept < 5 || second.kept < 5 {
         return Ok(None);
     }
     let draw = |replicate: usize| {
-        let indices = |n: usize, side: u64| -> Vec<u32> {
+        let indices = |Side { count, kept }: Side, side: u64| -> Vec<u32> {
             let mut draws = noise.draws(Stream::Bootstrap, OTHERS, 2 * replicate as u64 + side);
-            (0..n).map(|_| draws.below(n as u64) as u32).collect()
+            (0..count).map(|_| draws.below(kept as u64) as u32).collect()
         };
-        statistic(&indices(sizes.0, 0), &indices(sizes.1, 1))
+        statistic(&indices(first, 0), &indices(second, 1))
     };
     let mut drawn = Vec::with_capacity(replicates);
     for from in (0..replicates).step_by(AT_ONCE) {
@@ -119,7 +130,8 @@ pub fn of_statistic(
     let n = drawn.len() as f64;
     let mean = drawn.iter().sum::<f64>() / n;
     let s = (drawn.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0)).sqrt();
-    Ok(s.is_finite().then_some(Interval { low: value - Z * s, high: value + Z * s }))
+    let half = student(n - 1.0) * s;
+    Ok(half.is_finite().then_some(Interval { low: value - half, high: value + half }))
 }
 
 /// Returns the mean and the standard deviation over N (numpy's `std`), or 0 and 0 for no values.
@@ -194,13 +206,44 @@ mod tests {
                 / indices.len() as f64
         };
         let noise = Noise::new(3);
-        let found = of_statistic(5.0, (400, 400), 200, noise, |a, b| Ok(mean(a) - mean(b)));
-        let Interval { low, high } = found.unwrap().unwrap();
-        let expected = 2.0 * 1.96 * (2.0f64 / 400.0).sqrt();
-        assert!((high - low - expected).abs() < 0.05, "{}", high - low);
-        assert!((low + high - 10.0).abs() < 1e-9);
-        assert!(of_statistic(0.0, (400, 3), 200, noise, |_, _| Ok(0.0)).unwrap().is_none());
-        assert!(of_statistic(0.0, (9, 9), 20, noise, |_, _| Ok(f64::INFINITY)).unwrap().is_none());
+        let side = |count, kept| Side { count, kept };
+        // Of rows that are a part of what was measured, the spread is that of all.
+        for (count, part) in [(400, 400), (1600, 400)] {
+            let sides = [side(count, part), side(400, 400)];
+            let found = of_statistic(5.0, sides, 200, noise, |a, b| Ok(mean(a) - mean(b)));
+            let Interval { low, high } = found.unwrap().unwrap();
+            let expected = 2.0 * 1.96 * (1.0 / count as f64 + 1.0 / 400.0).sqrt();
+            assert!((high - low - expected).abs() < 0.05, "{} and not {expected}", high - low);
+            assert!((low + high - 10.0).abs() < 1e-9);
+        }
+        let few = [side(400, 400), side(3, 3)];
+        assert!(of_statistic(0.0, few, 200, noise, |_, _| Ok(0.0)).unwrap().is_none());
+        let nine = [side(9, 9); 2];
+        assert!(of_statistic(0.0, nine, 20, noise, |_, _| Ok(f64::INFINITY)).unwrap().is_none());
+    }
+
+    /// Few replicates know the deviation badly.
+    #[test]
+    fn intervals_of_few_replicates_are_as_wide_as_they_must_be() {
+        let values = Noise::new(2).normal(Stream::Test, 0, 0, 60);
+        let held = |sample: &u64| {
+            let drawn = |i: &u32| f64::from(values[*i as usize]);
+            let mean = |i: &[u32]| i.iter().map(drawn).sum::<f64>() / i.len() as f64;
+            // The value of one more resample lies about the mean of all as the others do.
+            let noise = Noise::new(*sample);
+            let sides = [Side { count: 60, kept: 60 }; 2];
+            let of = |noise, replicates| {
+                let found =
+                    of_statistic(0.0, sides, replicates, noise, |a, b| Ok(mean(a) - mean(b)));
+                found.unwrap().unwrap().high
+            };
+            let half = of(noise, 5);
+            let mut draws = Noise::new(1 << 20).draws(Stream::Test, 1, *sample);
+            let indices: Vec<u32> = (0..120).map(|_| draws.below(60) as u32).collect();
+            (mean(&indices[..60]) - mean(&indices[60..])).abs() < half
+        };
+        let held = (0..2000).filter(held).count();
+        assert!((1860..1940).contains(&held), "{held} of 2000");
     }
 
     /// Each resample of a Fréchet distance needs memory of its own.
@@ -216,7 +259,8 @@ mod tests {
         };
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| of_statistic(0.0, (9, 9), 18, Noise::new(3), statistic).unwrap())
+            let nine = [Side { count: 9, kept: 9 }; 2];
+            pool.install(|| of_statistic(0.0, nine, 18, Noise::new(3), statistic).unwrap())
         };
         assert_eq!(on(12), on(1));
         assert!((2..=4).contains(&most.into_inner()));

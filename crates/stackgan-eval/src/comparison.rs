@@ -3,7 +3,7 @@
 use stackgan_core::noise::Noise;
 
 use crate::Result;
-use crate::bootstrap;
+use crate::bootstrap::{self, Side};
 use crate::features::{Extractor, Measure};
 use crate::fid::Reference;
 use crate::gathering::Gathered;
@@ -62,8 +62,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// The Fréchet distance over all pictures. Its interval is computed from `replicates` samples of
-    /// the kept rows, usually [`BOOTSTRAP`]; without rows of the real pictures, of the generated ones
+    /// The Fréchet distance over all pictures. Its interval is computed from `replicates` samples, usually
+    /// [`BOOTSTRAP`], each of as many pictures, drawn from the kept rows; without rows of the real pictures, of the generated ones
     /// alone. At most four samples are in memory at a time, about 170 MB each with 2048 features.
     ///
     /// # Errors
@@ -81,12 +81,14 @@ impl Comparison<'_> {
         };
         let value = reference.distance(&self.generated.moments)?;
         let ours = &self.generated.rows;
-        let sizes = (rows.map_or(ours.len(), Rows::len), ours.len());
+        let side = |count: u64, rows: &Rows| Side { count: count as usize, kept: rows.len() };
+        let generated = side(self.generated.moments.count(), ours);
+        let sides = [rows.map_or(generated, |rows| side(moments.count(), rows)), generated];
         let again = |theirs: &[u32], drawn: &[u32]| {
             let real = rows.map(|real| drawn_reference(real, theirs)).transpose()?;
             real.as_ref().unwrap_or(&reference).distance(&drawn_moments(ours, drawn)?)
         };
-        let interval = bootstrap::of_statistic(value, sizes, replicates, self.noise, again)?;
+        let interval = bootstrap::of_statistic(value, sides, replicates, self.noise, again)?;
         let how = match (interval, rows) {
             (Some(_), Some(_)) => format!("{replicates} samples drawn again"),
             (Some(_), None) => format!("{replicates} samples of one side drawn again"),

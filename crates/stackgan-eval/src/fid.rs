@@ -61,7 +61,8 @@ impl Reference {
     /// sets, up to rounding.
     ///
     /// # Errors
-    /// [`Error::Input`] if the widths differ, or if the result is not finite.
+    /// [`Error::Input`] if the widths differ, or if the result is not finite or well below 0, which no
+    /// two covariances have.
     pub fn distance(&self, other: &Moments) -> Result<f64> {
         if self.mean.len() != other.width() {
             return Err(Error::Input {
@@ -80,14 +81,15 @@ impl Reference {
             n => symmetric.nrows().min((n - 1) as usize),
         };
         let distance = shift + self.trace + other.trace() - 2.0 * trace_of_root(symmetric, rank);
-        if distance.is_finite() {
+        // The root of a rounding error of 1e-16 is 1e-8.
+        if distance >= -1e-6 * (self.trace + other.trace()) && distance.is_finite() {
             return Ok(distance);
         }
         Err(Error::Input {
             measure: "a Fréchet distance",
-            expected: "features with a finite mean and covariance".to_owned(),
+            expected: "finite means and covariances, which give 0 or more".to_owned(),
             found: distance.to_string(),
-            remedy: "look for features that are huge or not numbers",
+            remedy: "look for features that are huge or not numbers, and for statistics that are no covariance",
         })
     }
 }

@@ -48,7 +48,7 @@ impl Moments {
     ///
     /// # Errors
     /// [`Error::Input`] if the sizes do not match, a value is not finite, the covariance is not
-    /// symmetric or has a negative variance, or `count` is 1 (one row has no covariance).
+    /// symmetric, has a negative variance or one that is smaller than a covariance allows, or `count` is 1 (one row has no covariance).
     pub fn from_parts(count: u64, mean: Vec<f64>, covariance: &[f64]) -> Result<Self> {
         let width = mean.len();
         if width == 0 || covariance.len() != width * width {
@@ -67,9 +67,17 @@ impl Moments {
         let covariance = DMatrix::from_row_slice(width, width, covariance);
         let largest = covariance.amax();
         let skew = (&covariance - covariance.transpose()).amax();
-        if skew > SKEW * largest || covariance.diagonal().min() < 0.0 {
+        let variances = covariance.diagonal();
+        if skew > SKEW * largest || variances.min() < 0.0 {
             let expected = "a symmetric covariance with variances of 0 or more".to_owned();
             return Err(unfit(expected, "another matrix".to_owned()));
+        }
+        // No two features vary together more than each by itself.
+        let bound = |i: usize, j: usize| (variances[i] * variances[j]).sqrt() + SKEW * largest;
+        let wide = |j: usize| (0..width).any(|i| covariance[(i, j)].abs() > bound(i, j));
+        if (0..width).any(wide) {
+            let expected = "covariances within the variances of their features".to_owned();
+            return Err(unfit(expected, "larger ones".to_owned()));
         }
         Ok(Self { count, mean, covariance })
     }
@@ -269,7 +277,10 @@ mod tests {
         assert!(Moments::from_parts(1, vec![0.0], &[1.0]).is_err(), "one row has no covariance");
         assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.5, 0.1, 1.0]).is_err());
         assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.0, 0.0, -1.0]).is_err());
+        assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 5.0, 5.0, 1.0]).is_err());
+        assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, -1.1, -1.1, 1.0]).is_err());
         assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.5, 0.5, 1.0]).is_ok());
+        assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 1.0, 1.0, 1.0]).is_ok());
         assert!(Running::new(2).push(&[0.0; 3]).is_err());
         // As of rows, a width of 0 counts as 1.
         let mut narrow = Running::new(0);

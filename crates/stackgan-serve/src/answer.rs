@@ -78,10 +78,14 @@ pub(crate) fn own(wanted: &Wanted, card: &Card, painted: &[Painted]) -> Answer {
         .iter()
         .map(|painted| json!({ "provenance": painted.provenance, "png": STANDARD.encode(&painted.png) }))
         .collect();
+    let of_sentences = painted.chunks(wanted.seeds.len().max(1)).filter_map(<[Painted]>::first);
     let unread: Vec<Value> = wanted
         .captions
         .iter()
-        .filter_map(|caption| Some(json!({ "caption": caption, "message": card.unread(caption)? })))
+        .zip(of_sentences)
+        .filter_map(|(caption, first)| {
+            Some(json!({ "caption": caption, "message": first.unread.as_ref()? }))
+        })
         .collect();
     json(200, &json!({ "model": card.id, "pictures": pictures, "unread": unread }))
 }

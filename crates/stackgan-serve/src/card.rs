@@ -1,7 +1,6 @@
 //! What clients are told about a model, and what their requests are checked against.
 
 use serde::Serialize;
-use stackgan_core::text::alphabet::{AlphabetOptions, reading};
 use stackgan_core::{NamedModel, Stage, StageInfo};
 
 /// The public facts about a model.
@@ -18,8 +17,6 @@ pub(crate) struct Card {
     /// Those of each stage.
     pub(crate) scales: Vec<StageScales>,
     pub(crate) sha256: String,
-    #[serde(skip)]
-    pub(crate) alphabet: Option<AlphabetOptions>,
 }
 
 /// Noise unless a request says otherwise.
@@ -56,13 +53,6 @@ impl Card {
             last: Scales { z_scale: last.sample_z, eps_scale: last.sample_eps },
             scales: stages.into_iter().filter_map(of_stage).collect(),
             sha256: named.sha256.clone(),
-            alphabet: named.model.encoder().map(|encoder| encoder.config().alphabet),
         }
-    }
-
-    /// A message about the part of a sentence that the text encoder does not read; `None` if it
-    /// reads everything.
-    pub(crate) fn unread(&self, caption: &str) -> Option<String> {
-        reading(caption, self.alphabet?).unread()
     }
 }

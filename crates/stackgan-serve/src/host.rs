@@ -24,15 +24,17 @@ impl Host {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let named = host.bytes().all(plain) && !host.trim_matches('.').is_empty();
         let number = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let number = number.is_some_and(|number| number.parse::<Ipv6Addr>().is_ok());
+        let number = number.and_then(|number| number.parse::<Ipv6Addr>().ok());
         let behind = text.get(host.len()..).unwrap_or_default();
         let port = behind.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-        match (named || number) && text.starts_with(host) && (behind.is_empty() || port) {
-            // Browsers leave the port of their scheme out.
-            true if [":80", ":443"].contains(&behind) => Ok(Self(host.to_owned())),
-            true => Ok(Self(text.to_owned())),
-            false => Err(refused()),
+        let sound = (named || number.is_some()) && text.starts_with(host);
+        if !sound || !(behind.is_empty() || port) {
+            return Err(refused());
         }
+        // Browsers write an address in its shortest form, and leave the port of their scheme out.
+        let host = number.map_or_else(|| host.to_owned(), |number| format!("[{number}]"));
+        let behind = if [":80", ":443"].contains(&behind) { "" } else { behind };
+        Ok(Self(host + behind))
     }
 
     /// Returns whether a request is for this name. If this name has a port, the request must have
@@ -55,6 +57,10 @@ mod tests {
             for named in ["birds.example", "birds.example:8080"] {
                 assert!(host.is(&named.parse().unwrap()), "{text} {named}");
             }
+        }
+        for text in ["[fd00:0:0::7]", "[FD00::7]:80", "[fd00::7]"] {
+            let host = Host::parse(text).unwrap();
+            assert!(host.is(&"[fd00::7]:8080".parse().unwrap()), "{text}");
         }
         let host = Host::parse("birds.example:8080").unwrap();
         assert!(!host.is(&"birds.example".parse().unwrap()));

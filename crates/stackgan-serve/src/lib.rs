@@ -92,6 +92,7 @@ fn serve_with(
     if options.token.is_none() && !address.ip().is_loopback() {
         return Err(Error::Exposed(address));
     }
+    let options = Options { limits: options.limits.bounded(), ..options };
     let state = Arc::new(State::default());
     let on_event: Arc<dyn Fn(Event) + Send + Sync> = Arc::new(on_event);
     let (queue, jobs) = queue::new(options.limits.waiting, Arc::clone(&state));

@@ -28,6 +28,24 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
+impl Limits {
+    /// The same limits, where they are more than can be counted or waited for: a year, and thousands.
+    pub(crate) fn bounded(self) -> Self {
+        const MANY: usize = 1 << 16;
+        let year = |time: Duration| time.min(Duration::from_secs(365 * 24 * 3600));
+        Self {
+            connections: self.connections.min(MANY),
+            waiting: self.waiting.clamp(1, MANY),
+            header_time: year(self.header_time),
+            body_time: year(self.body_time),
+            answer_time: year(self.answer_time),
+            write_time: year(self.write_time),
+            drain_time: year(self.drain_time),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -50,7 +50,7 @@ pub(crate) struct Queue {
 
 /// Creates a queue in which `length` requests can wait besides the current one.
 pub(crate) fn new(length: usize, state: Arc<State>) -> (Queue, Receiver<Job>) {
-    let (jobs, painter) = sync_channel(length.max(1));
+    let (jobs, painter) = sync_channel(length);
     (Queue { jobs, state }, painter)
 }
 

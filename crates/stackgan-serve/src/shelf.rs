@@ -15,6 +15,8 @@ pub struct Shelf(Vec<NamedModel>);
 pub(crate) struct Painted {
     pub(crate) provenance: Provenance,
     pub(crate) png: Vec<u8>,
+    /// What the text encoder does not read of the sentence.
+    pub(crate) unread: Option<String>,
 }
 
 impl Shelf {
@@ -60,7 +62,7 @@ impl Shelf {
         let file = |(request, Painting { picture, .. }): (&Request<'_>, Painting)| {
             let provenance = named.provenance(*request, how, &picture);
             let png = provenance.encode_png(&picture, &named.name)?;
-            Ok(Painted { provenance, png })
+            Ok(Painted { provenance, png, unread: named.model.unread(request.caption) })
         };
         requests.iter().zip(paintings).map(file).collect()
     }

@@ -228,7 +228,6 @@ mod tests {
             last: Scales { z_scale: 1.0, eps_scale: 1.0 },
             scales: Vec::new(),
             sha256: String::new(),
-            alphabet: None,
         };
         vec![card("both", Stage::Two), card("low", Stage::One)]
     }

@@ -104,7 +104,14 @@ impl<'a> Reports<'a> {
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<()> {
         let path = self.dir.files().sample(step);
-        let grid = self.samples.paint(&model)?;
+        let grid = match self.samples.paint(&model) {
+            // The steps have checks of their own; a grid is only for viewing.
+            Err(Error::Core(error @ stackgan_core::Error::NotFinite { .. })) => {
+                on_event(TrainEvent::Warning { step, text: format!("no grid: {error}") });
+                return Ok(());
+            }
+            painted => painted?,
+        };
         drop(model); // before memory is given back below
         warn_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
         if let Some(text) = self.watch.grid(step, Samples::differences(&grid)) {

@@ -12,27 +12,27 @@ const NAMED: usize = 5;
 const SHOWN: usize = 60;
 
 /// Counts such sentences.
-pub(crate) struct Unread {
-    /// The alphabet of a char-CNN-RNN; other encoders read every character.
-    alphabet: Option<AlphabetOptions>,
+pub(crate) struct Unread<'a> {
+    model: Option<&'a Model>,
     met: usize,
 }
 
-impl Unread {
+impl<'a> Unread<'a> {
     /// For sentences for this model.
-    pub(crate) fn of(model: &Model) -> Self {
-        Self { alphabet: model.encoder().map(|encoder| encoder.config().alphabet), met: 0 }
+    pub(crate) const fn of(model: &'a Model) -> Self {
+        Self { model: Some(model), met: 0 }
     }
 
     /// For inputs that are not sentences: never warns.
     pub(crate) const fn nothing() -> Self {
-        Self { alphabet: None, met: 0 }
+        Self { model: None, met: 0 }
     }
 
     /// Warns about those of `captions` that are not read completely.
     pub(crate) fn warn(&mut self, captions: &[String], phase: &Phase) {
-        let Some(alphabet) = self.alphabet else { return };
-        for warning in captions.iter().filter_map(|caption| unread(caption, alphabet)) {
+        let Some(model) = self.model else { return };
+        let warnings = captions.iter().filter_map(|said| Some(named(said, &model.unread(said)?)));
+        for warning in warnings {
             self.met += 1;
             if self.met <= NAMED {
                 phase.say(&format!("warning: {warning}"));
@@ -49,13 +49,11 @@ impl Unread {
     }
 }
 
-/// A message about the part of a sentence that a char-CNN-RNN does not read; `None` if it reads
-/// everything.
-fn unread(caption: &str, alphabet: AlphabetOptions) -> Option<String> {
-    let unread = reading(caption, alphabet).unread()?;
+/// The message about a sentence, with its beginning.
+fn named(caption: &str, unread: &str) -> String {
     let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
     let shown: String = caption.chars().take(SHOWN).collect();
-    Some(format!("`{}{dots}`: {unread}", shown.escape_debug()))
+    format!("`{}{dots}`: {unread}", shown.escape_debug())
 }
 
 /// Warns about captions of a dataset that an encoder with this alphabet does not read completely.
@@ -110,11 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn what_the_encoder_does_not_read_is_said() {
-        let said = |caption: &str| unread(caption, AlphabetOptions::default()).unwrap_or_default();
-        assert_eq!(said("A small, red bird!"), "");
-        assert!(said("птица").starts_with("`птица`: the encoder knows no character"));
-        assert!(said("un léger oiseau").ends_with("does not know `é`"));
-        assert!(said(&"word ".repeat(50)).ends_with("the last 49 are cut off"));
+    fn long_sentences_are_named_by_their_beginning() {
+        assert_eq!(named("птица", "why"), "`птица`: why");
+        assert_eq!(named(&"word ".repeat(50), "why"), format!("`{}…`: why", "word ".repeat(12)));
     }
 }

@@ -63,7 +63,7 @@ pub struct AlphabetOptions {
 #[must_use]
 pub fn indices(caption: &str, options: AlphabetOptions) -> CaptionIndices {
     let mut out = [0; CAPTION_LENGTH];
-    for (slot, character) in out.iter_mut().zip(seen(caption, options.case).chars()) {
+    for (slot, character) in out.iter_mut().zip(seen(caption, options.case)) {
         *slot = match (number(character), options.unknown) {
             (Some(number), _) => number,
             (None, Unknown::ZeroRow) => 0,
@@ -81,7 +81,10 @@ pub struct Reading {
     pub known: usize,
     /// The characters that it does not know, each once.
     pub unknown: String,
-    /// Number of characters after the first 201, which it does not read.
+    /// Number of characters that it gets to: 201, or those before the one at which it stops
+    /// ([`Unknown::Truncate`]).
+    pub reach: usize,
+    /// Number of characters behind these, which it does not read.
     pub cut: usize,
 }
 
@@ -95,9 +98,8 @@ impl Reading {
         }
         let unknown = (!self.unknown.is_empty())
             .then(|| format!("does not know `{}`", self.unknown.escape_debug()));
-        let cut = (self.cut > 0).then(|| {
-            format!("reads {CAPTION_LENGTH} characters: the last {} are cut off", self.cut)
-        });
+        let cut = (self.cut > 0)
+            .then(|| format!("reads {} characters: the last {} are cut off", self.reach, self.cut));
         let told: Vec<String> = unknown.into_iter().chain(cut).collect();
         (!told.is_empty()).then(|| format!("the encoder {}", told.join(", and ")))
     }
@@ -106,24 +108,32 @@ impl Reading {
 /// Returns which characters of a caption an encoder with these options reads, and which not.
 #[must_use]
 pub fn reading(caption: &str, options: AlphabetOptions) -> Reading {
-    let seen = seen(caption, options.case);
-    let mut unknown = String::new();
-    for character in seen.chars().take(CAPTION_LENGTH) {
-        if number(character).is_none() && !unknown.contains(character) {
+    let (mut unknown, mut reach) = (String::new(), CAPTION_LENGTH);
+    for (place, character) in caption.chars().take(CAPTION_LENGTH).enumerate() {
+        let strange = |c: &char| number(*c).is_none();
+        let Some(character) = cased(character, options.case).find(strange) else { continue };
+        if !unknown.contains(character) {
             unknown.push(character);
+        }
+        if options.unknown == Unknown::Truncate {
+            reach = place;
+            break;
         }
     }
     let known = indices(caption, options).into_iter().filter(|n| ![0, SPACE].contains(n)).count();
-    Reading { known, unknown, cut: caption.chars().count().saturating_sub(CAPTION_LENGTH) }
+    Reading { known, unknown, reach, cut: caption.chars().count().saturating_sub(reach) }
 }
 
 /// Returns the characters that are read.
-fn seen(caption: &str, case: Case) -> String {
-    let seen: String = caption.chars().take(CAPTION_LENGTH).collect();
-    match case {
-        Case::Lower => seen.to_lowercase(),
-        Case::Keep => seen,
-    }
+fn seen(caption: &str, case: Case) -> impl Iterator<Item = char> {
+    caption.chars().take(CAPTION_LENGTH).flat_map(move |character| cased(character, case))
+}
+
+/// Returns what is read for one character of a caption.
+fn cased(character: char, case: Case) -> impl Iterator<Item = char> {
+    let lower = (case == Case::Lower).then(|| character.to_lowercase());
+    let kept = lower.is_none().then_some(character);
+    lower.into_iter().flatten().chain(kept)
 }
 
 /// Returns the index of a character, or `None` if it is not in the alphabet.
@@ -166,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_not_read_is_told() {
         let told = |caption: &str| {
-            let Reading { known, unknown, cut } = reading(caption, AlphabetOptions::default());
+            let Reading { known, unknown, cut, .. } = reading(caption, AlphabetOptions::default());
             (known, unknown, cut)
         };
         assert_eq!(told("A red bird"), (8, String::new(), 0));
@@ -174,9 +184,15 @@ mod tests {
         assert_eq!(told("птица"), (0, "птица".to_owned(), 0));
         assert_eq!(told(&"b".repeat(205)), (201, String::new(), 4));
         let keep = AlphabetOptions { case: Case::Keep, unknown: Unknown::Space };
-        assert_eq!(reading("Red", keep), Reading { known: 2, unknown: "R".to_owned(), cut: 0 });
+        let read = reading("Red", keep);
+        assert_eq!((read.known, read.unknown.as_str(), read.cut), (2, "R", 0));
         let ends = AlphabetOptions { unknown: Unknown::Truncate, ..AlphabetOptions::default() };
+        let told = |caption: &str| reading(caption, ends).unread();
         assert_eq!(reading("a é b", ends).known, 1);
+        let said =
+            "the encoder does not know `ç`, and reads 14 characters: the last 20 are cut off";
+        assert_eq!(told("a red bird, faç ü white wings now!").as_deref(), Some(said));
+        assert_eq!(told("a red bird"), None);
     }
 
     #[test]

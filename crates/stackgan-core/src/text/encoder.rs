@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::alphabet::{self, CaptionIndices};
+use super::alphabet::{self, CaptionIndices, reading};
 use super::char_cnn_rnn::Tail;
 use super::{CharCnnRnn, CharCnnRnnConfig, TextEncoder};
 use crate::archive::{Archive, KEY, prefixed, under};
@@ -337,6 +337,10 @@ impl TextEncoder for CharCnnRnnEncoder {
             None => Ok(vectors),
             Some(standardise) => standardise.apply(&vectors),
         }
+    }
+
+    fn unread(&self, caption: &str) -> Option<String> {
+        reading(caption, self.config.alphabet).unread()
     }
 }
 

@@ -52,4 +52,8 @@ pub trait TextEncoder: Send + Sync {
     /// # Errors
     /// An operation on tensors that fails.
     fn encode(&self, captions: &[&str]) -> Result<Tensor>;
+
+    /// Returns a message about the part of a caption that the encoder does not read, or `None` if it
+    /// reads everything.
+    fn unread(&self, caption: &str) -> Option<String>;
 }

@@ -60,6 +60,18 @@ fn long_captions_are_cut() -> Result<()> {
     Ok(())
 }
 
+/// What is cut off is told, in characters.
+#[test]
+fn what_is_cut_off_is_told() -> Result<()> {
+    let weights = weights(1);
+    let limits = Some(&br#"{"max_seq_length": 4}"#[..]);
+    let encoder = SentenceEncoder::new(&SentenceFiles { limits, ..files(&weights) }, &Device::Cpu)?;
+    assert_eq!(encoder.unread("red bird red bird"), None);
+    let said = "the encoder reads 4 tokens: the last 8 characters are cut off";
+    assert_eq!(encoder.unread("red bird red bird red beak").as_deref(), Some(said));
+    Ok(())
+}
+
 #[test]
 fn fingerprints_tell_encoders_of_one_width_apart() -> Result<()> {
     let (one, two) = (weights(1), weights(2));

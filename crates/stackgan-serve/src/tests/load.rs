@@ -126,3 +126,34 @@ fn a_connection_is_kept() {
     assert_eq!(text.matches("HTTP/1.1 200").count(), 1, "{text}");
     assert!(text.find("first").unwrap() < text.find("last").unwrap());
 }
+
+/// Limits that are more than can be counted, or waited for, are those of a long time.
+#[test]
+fn limits_without_an_end_are_limits() {
+    let (most, long) = (usize::MAX, Duration::MAX);
+    let server = start(
+        Limits {
+            connections: most,
+            waiting: most,
+            header_time: long,
+            body_time: long,
+            answer_time: long,
+            write_time: long,
+            drain_time: long,
+            ..limits()
+        },
+        |wanted| files(wanted, 1 << 20),
+    );
+    assert_eq!(server.paint("a bird", 3).status, 200);
+}
+
+/// Each sentence of which something is not read is told once, whatever the number of seeds.
+#[test]
+fn what_is_not_read_is_told_of_its_sentence() {
+    let server = start(limits(), |wanted| files(wanted, 0));
+    let body = r#"{"captions": ["a bird", "é"], "seeds": [1, 2, 3]}"#;
+    let answer = server.send(&post("/api/v1/generate", body));
+    let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let expected = serde_json::json!([{ "caption": "é", "message": "not all of é" }]);
+    assert_eq!(told["unread"], expected);
+}

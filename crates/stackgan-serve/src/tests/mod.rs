@@ -68,7 +68,6 @@ fn start(
                 last: Scales { z_scale: 1.0, eps_scale: 1.0 },
                 scales: [(Stage::One, 0.5, 3.5), (Stage::Two, 1.0, 1.0)].map(of_stage).to_vec(),
                 sha256: "0".repeat(64),
-                alphabet: None,
             };
             let options = Options { limits, ..Options::default() };
             let on_event = move |event| events.lock().unwrap().push(event);
@@ -203,6 +202,7 @@ fn files(wanted: &Wanted, size: usize) -> Vec<Painted> {
     };
     all.map(|(caption, seed)| Painted {
         png: file(caption, seed),
+        unread: caption.contains('é').then(|| format!("not all of {caption}")),
         provenance: Provenance {
             caption: caption.clone(),
             seed,

@@ -144,6 +144,21 @@ impl TextEncoder for SentenceEncoder {
         }
         Ok(Tensor::from_vec(rows.concat(), (captions.len(), self.dim), &self.device)?)
     }
+
+    fn unread(&self, caption: &str) -> Option<String> {
+        let longest = self.tokenizer.get_truncation()?.max_length;
+        let tokens = self.tokenizer.encode(caption, true).ok()?;
+        if tokens.len() < longest {
+            return None;
+        }
+        let end = tokens.get_offsets().iter().map(|(_, end)| *end).max()?;
+        let cut = caption.get(end..)?.trim();
+        let told = || {
+            let cut = cut.chars().count();
+            format!("the encoder reads {longest} tokens: the last {cut} characters are cut off")
+        };
+        (!cut.is_empty()).then(told)
+    }
 }
 
 /// Reads the sizes and checks them.
