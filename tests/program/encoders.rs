@@ -481,10 +481,24 @@ fn a_second_discriminator_sees_through_features() {
     train(dir, &projected("2", "whole", &[&features[..], &["--stage1", "first"]].concat()));
     let begun = [&features[..], &["--stage1", "first", "--max-hours", "1e-9"]].concat();
     assert_eq!(fails(projected("2", "parts", &begun)).0, 75);
-    done(dir, &["train", "--stage", "2", "-q", "--run", "parts"]);
+    // It goes on with an encoder that lies elsewhere now, and says what else is gone.
+    let encoder = WORLD.encoder().display().to_string();
+    let go_on = ["train", "--stage", "2", "-q", "--run", "parts", "--encoder", &encoder];
+    fs::rename(dir.join("lite0.safetensors"), dir.join("away")).unwrap();
+    let (code, text) = failed(dir, &go_on);
+    assert!(code == 4 && text.contains("`--features PATH`"), "{text}");
+    fs::rename(dir.join("away"), dir.join("lite0.safetensors")).unwrap();
+    done(dir, &go_on);
     let last =
         |run: &str| fs::read(dir.join(run).join("checkpoints/step-0000002.safetensors")).unwrap();
     assert!(last("whole") == last("parts"));
     let stats = fs::read_to_string(dir.join("parts/stats.jsonl")).unwrap();
     assert!(stats.lines().all(|line| line.contains("\"projected_g\":")), "{stats}");
+    // The network looks at pictures, wherever the vectors of their captions come from.
+    let encode = ["text", "encode", "-q", "--encoder", &encoder, "--data", &birds];
+    done(dir, &[&encode[..], &["--output", "v.safetensors"]].concat());
+    let mut imported = projected("1", "imported", &features);
+    let at = imported.iter().position(|arg| arg == "--encoder").unwrap();
+    imported[at..at + 2].clone_from_slice(&["--embeddings", "v.safetensors"].map(str::to_owned));
+    train(dir, &imported);
 }

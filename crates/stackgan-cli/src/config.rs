@@ -176,7 +176,7 @@ impl Layers {
 
     fn of_preset(stage: Stage, name: &str) -> Result<Self> {
         // `cub` and `cub-stage1` both name the preset of the stage.
-        let dataset = name.trim_end_matches(&format!("-stage{stage}"));
+        let dataset = name.strip_suffix(&format!("-stage{stage}")).unwrap_or(name);
         let full = format!("{dataset}-stage{stage}");
         let Some(text) = preset(&full) else {
             let known: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();

@@ -15,8 +15,8 @@
 //! layout that suits the device. On a CPU the channels are stored in blocks of sixteen, and
 //! convolutions use Winograd's forms. On an NVIDIA GPU (feature `cuda`) cuDNN computes, and a whole
 //! step can be recorded and replayed ([`gpu`]). [`backward`] differentiates losses computed from
-//! maps. Operations that only evaluation networks need ([`Clamp`], [`Filter::Depthwise`], [`Pool`])
-//! have no gradient.
+//! maps. Of what only pretrained networks need, the weights have no gradient ([`Clamp`],
+//! [`Filter::Depthwise`]), and [`Pool`] has none at all.
 //!
 //! Results of the fast forms do not depend on the number of threads, to the bit: the work is
 //! divided by shape alone, and every sum has a fixed order.

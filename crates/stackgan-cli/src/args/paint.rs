@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use stackgan_core::Stage;
 
 /// The model, how it paints, and the folder for the pictures.
@@ -48,7 +48,8 @@ pub(crate) struct Seeds {
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
-                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid"
+                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid",
+    group = ArgGroup::new("of_rows").args(["embeddings", "data"]).multiple(true)
 )]
 pub(crate) struct Generate {
     /// The model, how it paints, and the folder for the pictures
@@ -69,7 +70,7 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "PATH", conflicts_with_all = ["prompt", "captions", "encoder"])]
     pub data: Option<PathBuf>,
     /// Rows to paint, counted from 0: `0-7,9`; default: the first eight
-    #[arg(long, value_name = "LIST", conflicts_with_all = ["prompt", "captions"])]
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["prompt", "captions"], requires = "of_rows")]
     pub rows: Option<String>,
     /// The seeds
     #[command(flatten)]
@@ -121,7 +122,7 @@ pub(crate) struct Interpolate {
     /// The sentence of the first frame
     #[arg(long, value_name = "TEXT", requires = "to", conflicts_with = "prompt")]
     pub from: Option<String>,
-    /// The sentence of the last frame
+    /// The sentence of the last frame. With two `--seeds`, the noise moves as well
     #[arg(long, value_name = "TEXT", requires = "from")]
     pub to: Option<String>,
     /// One sentence, to go from seed to seed

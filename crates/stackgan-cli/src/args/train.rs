@@ -35,7 +35,7 @@ pub(crate) struct Train {
     /// A pretrained network through which losses look: a file of its weights, or its name if it was
     /// imported. `loss.projected` needs it, and `loss.matching` if the encoder was trained with it
     /// (`text train --features`)
-    #[arg(long, value_name = "NAME", conflicts_with = "embeddings")]
+    #[arg(long, value_name = "NAME")]
     pub features: Option<PathBuf>,
     /// The Stage-I model to build on: a file or a run folder; default: the newest finished one of
     /// the preset

@@ -63,7 +63,7 @@ impl Phase {
     fn set_total(&mut self, total: u64) {
         if let Some(bar) = &self.bar {
             if (self.total == 0) != (total == 0) {
-                bar.set_style(style(&self.name, total, self.unit));
+                bar.set_style(style(total, self.unit));
             }
             bar.set_length(total);
         }
@@ -138,15 +138,19 @@ impl Drop for Phase {
 
 fn bar(name: &str, total: u64, unit: &str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(4))
-        .with_style(style(name, total, unit))
+        .with_style(style(total, unit))
+        .with_prefix(name.to_owned())
 }
 
-/// How a phase is drawn: with a bar, its speed and what is left if the total is known.
-fn style(name: &str, total: u64, unit: &str) -> ProgressStyle {
+/// How a phase is drawn: with a bar, its speed and what is left if the total is known. The name of the
+/// phase is the prefix: it may hold braces, which a template would read.
+fn style(total: u64, unit: &str) -> ProgressStyle {
     let template = if total == 0 {
-        format!("{{spinner}} {name}  {{pos}} {unit}  {{elapsed}}  {{wide_msg}}")
+        format!("{{spinner}} {{prefix}}  {{pos}} {unit}  {{elapsed}}  {{wide_msg}}")
     } else {
-        format!("{name}  {{bar:12}} {{pos}}/{{len}} {unit}  {{speed}}  eta {{eta}}  {{wide_msg}}")
+        format!(
+            "{{prefix}}  {{bar:12}} {{pos}}/{{len}} {unit}  {{speed}}  eta {{eta}}  {{wide_msg}}"
+        )
     };
     let style = ProgressStyle::with_template(&template);
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -65,7 +65,7 @@ impl Record {
         let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
             given(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
         };
-        // A run has either an encoder, with the features that it reads, or imported embeddings.
+        // A run has either an encoder or imported embeddings.
         let retyped = args.encoder.is_some() || args.embeddings.is_some();
         let text = |typed, from| if retyped { given(typed) } else { of(typed, from) };
         Self {
@@ -74,7 +74,7 @@ impl Record {
             data: of(&args.data, |kept| &kept.data),
             encoder: text(&args.encoder, |kept| &kept.encoder),
             embeddings: text(&args.embeddings, |kept| &kept.embeddings),
-            features: text(&args.features, |kept| &kept.features),
+            features: of(&args.features, |kept| &kept.features),
             stage1: of(&args.stage1, |kept| &kept.stage1),
             init_from: of(&args.init_from, |kept| &kept.init_from),
             on_nonfinite: args.on_nonfinite.or_else(|| kept.as_ref()?.on_nonfinite),
@@ -125,6 +125,7 @@ impl Record {
             ("--data", &self.data),
             ("--encoder", &self.encoder),
             ("--embeddings", &self.embeddings),
+            ("--features", &self.features),
             ("--stage1", &self.stage1),
         ];
         let is_gone = |path: &&Path| !path.exists() && !is_of_hub(path);

@@ -67,8 +67,10 @@ pub(super) fn run_of(model: &Path) -> Option<&Path> {
 /// given.
 pub(super) fn newest_stage1(dataset: Option<&str>, data: Option<&Path>) -> Option<PathBuf> {
     let place = |path: &Path| std::fs::canonicalize(path).ok();
-    let same = |theirs: Option<&Path>| {
-        data.is_none_or(|data| theirs.is_some_and(|theirs| place(theirs) == place(data)))
+    let wanted = data.map(place); // that of data which are gone is none
+    let same = |theirs: Option<&Path>| match &wanted {
+        None => true,
+        Some(wanted) => wanted.is_some() && theirs.and_then(place) == *wanted,
     };
     let finished = |run: &PathBuf| {
         let fits = Record::read(run).is_some_and(|r| {

@@ -21,6 +21,8 @@ const CHARTS: &[(&str, &[&str])] = &[
     ("D: probability that a pair is real", &["p_real", "p_wrong", "p_fake"]),
     ("G: adversarial loss, loss of matching", &["g_adv", "matching"]),
     ("Norm of the gradients", &["d_grad", "g_grad"]),
+    ("Second discriminator: losses", &["projected_d", "projected_g"]),
+    ("G: mode seeking", &["mode_seeking"]),
     ("Conditioning: KL", &["kl"]),
     ("Conditioning: mean sigma", &["sigma"]),
     ("Loss in all", &["d_loss", "g_loss"]),
