@@ -160,6 +160,21 @@ fn a_preview_loses_nothing_of_ones_own() {
     assert_eq!(failed(&own, &args).0, 2);
     assert_eq!(fs::read(own.join("red/bird 0.txt")).unwrap(), kept);
     assert_eq!(files(&own), before);
+    // What was made of the dataset is read, too.
+    done(&own, &["data", "import", ".", "-q"]);
+    let made = own.join("prepared/prepared-76.safetensors");
+    let kept = fs::read(&made).unwrap();
+    let made = made.to_str().unwrap();
+    let encoder = WORLD.encoder().display().to_string();
+    for args in [
+        &["data", "captions", ".", "--output", made, "-q"][..],
+        &["eval", "-m", "none", "--data", ".", "--out", made, "-q"],
+        &["text", "encode", "--encoder", &encoder, "--data", ".", "--output", made, "-q"],
+    ] {
+        let (code, said) = failed(&own, args);
+        assert!(code == 2 && said.contains("which is read"), "{code} {said}");
+    }
+    assert!(fs::read(made).unwrap() == kept);
     // Elsewhere, a sheet only replaces an earlier sheet.
     assert_eq!(preview(dir, "own", "sheet.png").0, 0);
     assert_eq!(preview(dir, "own", "sheet.png").0, 0);

@@ -10,6 +10,7 @@ use stackgan_eval::report::{self, Measured};
 
 use crate::args::Eval;
 use crate::context::Context;
+use crate::datasets;
 use crate::exit::Exit;
 use crate::measuring::{Found, measured};
 use crate::models::file_of;
@@ -34,8 +35,11 @@ fn check_places(args: &Eval) -> Result<()> {
     let model = args.model.as_deref().map(file_of);
     let features = args.features.as_deref().map(Path::new);
     let files = [&args.judge, &args.stats, &args.embeddings].map(Option::as_deref);
-    let read = [model.as_deref(), features, Some(&*args.data)];
-    apart(&[&read[..], &files].concat(), &written)?;
+    let mut read = vec![model.as_deref(), features, Some(&*args.data)];
+    // Of a folder, what was made of it is read.
+    let (prepared, beside) = (datasets::files(&args.data), datasets::embeddings_of(&args.data));
+    read.extend(prepared.iter().chain(&beside).map(|file| Some(file.as_path())).chain(files));
+    apart(&read, &written)?;
     for (option, file) in written {
         let Some(file) = file else { continue };
         outside(&args.data, (option, file))?;

@@ -161,6 +161,9 @@ fn gather(
     manner: Manner,
 ) -> Result<Gathered> {
     let total = tally.total();
+    if total == 0 {
+        return tally.finish();
+    }
     let mut phase = Phase::new(manner, "pictures to measure", total as u64, "pictures");
     for from in (0..total).step_by(BATCH) {
         let to = (from + BATCH).min(total);

@@ -1,6 +1,6 @@
 //! `stackgan data captions`: lists the captions of a dataset, or the names of its pictures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use stackgan_data::dataset::Split;
 use stackgan_data::embeddings;
 use stackgan_data::prepared::Prepared;
 
-use crate::datasets::{ANY_SIZE, open_any};
+use crate::datasets::{self, ANY_SIZE, open_any};
 use crate::output::{apart, outside, print, print_to_reader, write_file};
 use crate::progress::Manner;
 
@@ -26,7 +26,9 @@ pub(super) enum List {
 /// Lists what a dataset has, in a file or on stdout.
 pub(super) fn run(path: &Path, list: List, output: Option<&Path>, manner: Manner) -> Result<()> {
     output.map_or(Ok(()), |file| outside(path, ("--output", file)))?;
-    apart(&[Some(path)], &[("--output", output)])?;
+    let prepared = datasets::files(path);
+    let read = prepared.iter().map(PathBuf::as_path).chain([path]).map(Some);
+    apart(&read.collect::<Vec<_>>(), &[("--output", output)])?;
     let data = open_any(path, ANY_SIZE, manner)?;
     let text = match list {
         List::Captions => embeddings::captions_list(&data),

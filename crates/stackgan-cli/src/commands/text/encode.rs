@@ -10,14 +10,17 @@ use stackgan_train::encoding::CHUNK;
 use crate::args;
 use crate::captions::{self, Blank};
 use crate::context::Context;
-use crate::datasets::{ANY_SIZE, open_any};
+use crate::datasets::{self, ANY_SIZE, open_any};
 use crate::encoders::{self, Encoder, encode, encode_captions, warn_unread};
 use crate::exit::Problem;
 use crate::output::{Answer, Form, apart, path_text};
 
 /// Writes the embeddings.
 pub(super) fn run(args: &args::TextEncode, context: &Context) -> Result<()> {
-    let read = [Some(args.encoder.as_path()), args.data.as_deref(), args.captions.as_deref()];
+    let prepared = args.data.as_deref().map(datasets::files).unwrap_or_default();
+    let mut read = vec![Some(args.encoder.as_path()), args.data.as_deref()];
+    read.extend(prepared.iter().map(|file| Some(file.as_path())));
+    read.push(args.captions.as_deref());
     apart(&read, &[("--output", Some(&args.output))])?;
     let output = regular(&args.output)?;
     let encoder = encoders::open(&args.encoder, context)?;
