@@ -133,7 +133,7 @@ fn a_step_of_stage2_has_the_numbers_of_the_cpu() {
     let dir = folder.path();
     train(dir, &training("1", "2", &dir.join("first")));
     for (name, settings) in [
-        ("tuned", &["knobs.finetune_stage1=0.1"][..]),
+        ("tuned", &["knobs.finetune_stage1=0.1", "optim.ema=0.0"][..]),
         ("parts", &["knobs.micro_batch=2", "loss.matching=1"]),
         ("r1", &["loss.r1={ gamma = 3.3, every = 1 }"]),
     ] {
