@@ -406,6 +406,39 @@ fn a_picture_of_embeddings_is_painted_from_them_again() {
     four_parts(&error, "a row of embeddings");
 }
 
+/// A shell's script easily types a space too many, which no one sees.
+#[test]
+fn the_space_around_a_sentence_is_not_painted() {
+    let folder = folder();
+    let dir = folder.path();
+    let bytes = |files: &[PathBuf]| files.iter().map(|f| fs::read(f).unwrap()).collect::<Vec<_>>();
+    let said = painted(dir, "generate", &["-p", "a red bird", "--out", "said"]);
+    let wide = painted(dir, "generate", &["-p", " a red bird\t ", "--out", "wide"]);
+    assert_eq!(names(&said), names(&wide));
+    assert!(bytes(&said) == bytes(&wide));
+    let way = |from: &str, out: &str| {
+        let more = ["--from", from, "--to", "a blue bird", "--frames", "2", "--out", out];
+        bytes(&painted(dir, "interpolate", &more))
+    };
+    assert!(way("a red bird", "way") == way("a red bird ", "other"));
+}
+
+/// A line that cannot be read is named, and nothing is painted before it.
+#[test]
+fn a_wrong_line_of_captions_is_named_before_painting() {
+    let folder = folder();
+    let dir = folder.path();
+    for (line, found) in [("x".repeat(4097), "a longer line"), ("a\0b".to_owned(), "a NUL byte")] {
+        let text = format!("a red bird\n\n{}{line}\n", "a blue bird\n".repeat(40));
+        fs::write(dir.join("captions.txt"), text).unwrap();
+        let (code, error) =
+            failed(dir, &["generate", "-m", "run", "--captions", "captions.txt", "--out", "none"]);
+        assert_eq!(code, 3, "{error}");
+        four_parts(&error, "file: captions.txt, line 43");
+        assert!(error.contains(found) && !dir.join("none").exists(), "{error}");
+    }
+}
+
 /// Some editors begin a text with a byte order mark, which is no part of the first sentence.
 #[test]
 fn a_mark_before_the_captions_is_not_painted() {

@@ -14,6 +14,7 @@ use stackgan_core::plain::{Stage1Generator, Stage2Generator};
 use stackgan_core::{Model, NetConfig, Params, Recipe};
 
 use crate::common::{WORLD, done, failed, stackgan, train, training};
+use crate::errors::four_parts;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
@@ -41,9 +42,10 @@ fn weights_of_the_release_come_in_and_go_out_unchanged() {
         ("stage1_netG_legacy.pth", "plain_stage1_steps.safetensors", 28),
         ("stage2_netG_legacy.pth", "plain_stage2_steps.safetensors", 87),
     ] {
-        import(dir.path(), file, "model.safetensors");
-        done(dir.path(), &["model", "verify", "model.safetensors"]);
-        done(dir.path(), &["model", "export", "model.safetensors", "--out", "netG.safetensors"]);
+        let model = format!("{file}.safetensors");
+        import(dir.path(), file, &model);
+        done(dir.path(), &["model", "verify", &model]);
+        done(dir.path(), &["model", "export", &model, "--out", "netG.safetensors"]);
         let ours = archive(&dir.path().join("netG.safetensors"));
         assert_eq!(ours.len(), count, "{file}");
         let expected = archive(&golden(steps));
@@ -71,8 +73,9 @@ fn imported_weights_paint_what_torch_painted() {
         ("stage1_netG_zip.pth", "plain_stage1_steps.safetensors", 1),
         ("stage2_netG_legacy.pth", "plain_stage2_steps.safetensors", 8),
     ] {
-        import(dir.path(), file, "model.safetensors");
-        let bytes = std::fs::read(dir.path().join("model.safetensors")).unwrap();
+        let model = format!("{file}.safetensors");
+        import(dir.path(), file, &model);
+        let bytes = std::fs::read(dir.path().join(model)).unwrap();
         let model = Model::from_bytes(&bytes, &Device::Cpu).unwrap();
         assert_eq!(model.info().stage1.net.recipe, Recipe::Plain);
         let golden = archive(&golden(steps));
@@ -108,9 +111,10 @@ fn imported_checkpoints_paint_what_tensorflow_painted() {
     let dir = tempfile::tempdir().unwrap();
     let golden = archive(&golden("tensorflow_release.safetensors"));
     for (file, stages) in [("tensorflow_release.ckpt", 2), ("tensorflow_stage1.ckpt", 1)] {
-        import(dir.path(), file, "model.safetensors");
-        done(dir.path(), &["model", "verify", "model.safetensors"]);
-        let bytes = std::fs::read(dir.path().join("model.safetensors")).unwrap();
+        let model = format!("{file}.safetensors");
+        import(dir.path(), file, &model);
+        done(dir.path(), &["model", "verify", &model]);
+        let bytes = std::fs::read(dir.path().join(model)).unwrap();
         let model = Model::from_bytes(&bytes, &Device::Cpu).unwrap();
         let info = model.info();
         assert_eq!(info.stage1.net.recipe, Recipe::Residual);
@@ -172,6 +176,27 @@ fn files_beside_a_checkpoint_and_parts_of_one_are_told() {
     assert!(std::fs::read(dir.join(numbers)).unwrap() == std::fs::read(golden(numbers)).unwrap());
 }
 
+/// A trained model is called so, too, and may lie where the import runs: in a run folder, in a demo.
+#[test]
+fn an_import_replaces_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("model.safetensors"), "trained for days").unwrap();
+    for file in ["tensorflow_stage1.ckpt.index", "tensorflow_stage1.ckpt.data-00000-of-00001"] {
+        std::fs::copy(golden(file), dir.join(file)).unwrap();
+    }
+    let state_dict = golden("stage1_netG_zip.pth").display().to_string();
+    for file in [&*state_dict, "tensorflow_stage1.ckpt"] {
+        for more in [&[][..], &["--out", "./model.safetensors"]] {
+            let (code, said) = failed(dir, &[&["model", "import", file], more].concat());
+            assert_eq!(code, 2, "{said}");
+            four_parts(&said, "model.safetensors");
+            assert!(said.contains("`--out FILE`"), "{said}");
+        }
+    }
+    assert_eq!(std::fs::read(dir.join("model.safetensors")).unwrap(), b"trained for days");
+}
+
 /// Asserts that two pictures, which have contrast, are the same to 1e-4.
 fn assert_near(file: &str, ours: &Tensor, theirs: &Tensor) {
     assert_eq!(ours.dims(), theirs.dims(), "{file}");
@@ -216,8 +241,9 @@ fn other_containers_of_a_state_dict_are_taken_by_their_contents() {
     std::fs::copy(dir.path().join("netG.safetensors"), dir.path().join("netG.pth")).unwrap();
     let whole = std::fs::read(dir.path().join("model.safetensors")).unwrap();
     for name in ["netG.t7", "netG.pth"] {
-        done(dir.path(), &["model", "import", name, "--out", "again.safetensors"]);
-        assert!(std::fs::read(dir.path().join("again.safetensors")).unwrap() == whole, "{name}");
+        let again = format!("again-{name}.safetensors");
+        done(dir.path(), &["model", "import", name, "--out", &again]);
+        assert!(std::fs::read(dir.path().join(again)).unwrap() == whole, "{name}");
     }
 
     let mut other = tensors.clone();

@@ -125,6 +125,65 @@ fn no_result_takes_the_place_of_what_is_read() {
     assert!(bytes() == before && !dir.join("new").exists());
 }
 
+/// Files of this program take long to make. A command writes its own results anew, and replaces no
+/// others.
+#[test]
+fn no_result_takes_the_place_of_another_kind_of_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    train(dir, &training("1", "2", &dir.join("run")));
+    let (birds, encoder) = (WORLD.birds(), WORLD.encoder());
+    let (birds, encoder) = (birds.to_str().unwrap(), encoder.to_str().unwrap());
+    let checkpoint = "run/checkpoints/step-0000002.safetensors";
+    fs::copy(encoder, dir.join("e.safetensors")).unwrap();
+    fs::copy(WORLD.prepared(76), dir.join("p.safetensors")).unwrap();
+    symlink("run/model.safetensors", dir.join("link")).unwrap();
+    fs::write(dir.join("notes.txt"), "mine; they name stackgan-onnx/1").unwrap();
+    let captions = ["data", "captions", birds, "--output"];
+    let encode = ["text", "encode", "--encoder", encoder, "-p", "a bird", "--output"];
+    let onnx = ["model", "export", "run", "--onnx"];
+    let words = ["model", "export", "run", "--onnx-encoder"];
+    // Twice: the second replaces the first.
+    for (command, file) in [
+        (&captions[..], "list.txt"),
+        (&encode, "v.safetensors"),
+        (&onnx, "birds.onnx"),
+        (&words, "words.onnx"),
+    ] {
+        for _ in 0..2 {
+            done(dir, &[command, &[file, "-q"]].concat());
+        }
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    let state_dict = golden.join("stage1_netG_zip.pth").display().to_string();
+    done(dir, &["model", "import", &state_dict, "--out", "plain.safetensors", "-q"]);
+    let export = ["model", "export", "plain.safetensors", "--out"];
+    let ours = ["run/model.safetensors", "link", checkpoint, "e.safetensors", "p.safetensors"];
+    let more = ["v.safetensors", "notes.txt", "list.txt"];
+    let bytes =
+        || [&ours[..], &more].concat().iter().map(|f| fs::read(dir.join(f)).unwrap()).collect();
+    let before: Vec<Vec<u8>> = bytes();
+    let refused = |command: &[&str], file: &str| {
+        let (code, error) = failed(dir, &[command, &[file, "-q"]].concat());
+        assert_eq!(code, 2, "{command:?} {file}: {error}");
+        four_parts(&error, &format!("option: {} {file}", command.last().unwrap()));
+    };
+    for file in ours {
+        [&captions[..], &encode, &onnx, &words].iter().for_each(|command| refused(command, file));
+        if file.ends_with(".safetensors") {
+            refused(&export, file); // another name is refused for its end
+        }
+    }
+    for command in [&captions[..], &onnx, &export] {
+        refused(command, "v.safetensors");
+    }
+    for file in ["notes.txt", "list.txt"] {
+        refused(&onnx, file);
+        refused(&words, file);
+    }
+    assert!(bytes() == before);
+}
+
 /// A device has no end, a pipe has one.
 #[test]
 fn a_model_comes_from_a_pipe_and_not_from_a_device() {

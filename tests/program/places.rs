@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
-use crate::common::{failed, train, training};
+use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
 use crate::errors::four_parts;
 use crate::folder::last;
 use crate::ledger::ledger;
@@ -220,4 +220,98 @@ fn places_that_refuse_are_told() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(4), "{said}");
     four_parts(&said, "locked");
+}
+
+/// Nothing is made for a run that cannot be written: no picture is prepared, no encoder is trained.
+#[test]
+fn a_run_that_cannot_be_written_is_refused_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    done(dir, &["data", "toy", "--out", "birds", "--count", "36", "--seed", "3", "-q"]);
+    fs::write(dir.join("afile"), "").unwrap();
+    let birds = dir.join("birds");
+    let refused = |at: &Path, run: &[&str], place: &str| {
+        for dry in [&[][..], &["--dry-run"]] {
+            // Where it is not refused, the encoder's training ends after its first step.
+            let base = ["train", "--stage", "1", "--preset", "toy", "--max-hours", "1e-9"];
+            let args = [&base[..], &["--data", birds.to_str().unwrap()], run, dry].concat();
+            let (code, said) = failed(at, &args);
+            assert_eq!(code, 6, "{args:?}: {said}");
+            four_parts(&said, place);
+            assert!(!said.contains("checkpoint"), "{said}");
+            assert!(!birds.join("prepared").exists(), "{said}");
+        }
+    };
+    refused(dir, &["--run", "afile"], "--run afile");
+    refused(dir, &["--run", "afile/run"], "a file is where a folder is wanted");
+    let Some(disk) = Tmpfs::mount(&dir.join("disk"), 1000) else {
+        eprintln!("skipped: a tmpfs cannot be mounted here");
+        return;
+    };
+    disk.remount("ro");
+    refused(dir, &["--run", "disk/new"], "--run disk/new");
+    refused(&dir.join("disk"), &[], "disk/runs");
+}
+
+/// A dataset that cannot be written: what was made of it is read there, and only what is missing is made elsewhere.
+#[test]
+fn what_was_made_of_a_dataset_is_read_where_nothing_can_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let Some(disk) = Tmpfs::mount(&dir.join("disk"), 20_000) else {
+        eprintln!("skipped: a tmpfs cannot be mounted here");
+        return;
+    };
+    done(dir, &["data", "toy", "--out", "disk/birds", "--count", "36", "--seed", "3", "-q"]);
+    let (birds, prepared) = (dir.join("disk/birds"), dir.join("disk/birds/prepared"));
+    let run = |at: &str, more: &[&str]| {
+        let (at, run) = (dir.join(at), dir.join("runs").join(at));
+        fs::create_dir_all(&at).unwrap();
+        let base = ["train", "--stage", "1", "--preset", "toy", "--set", "optim.steps=1"];
+        let mut command = stackgan(&at, &base);
+        command.args(set(TINY)).arg("--data").arg(&birds).arg("--run").arg(run).args(more);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let named = |prefix: &str| {
+        let names = fs::read_dir(&prepared).unwrap().map(|entry| entry.unwrap().path());
+        let is = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(prefix);
+        names.into_iter().find(is).unwrap()
+    };
+    // A training that is stopped tells the name of its encoder. Another one takes its place.
+    let (code, said) = run("begun", &["--max-hours", "1e-9"]);
+    assert_eq!(code, Some(75), "{said}");
+    let unfinished = named("encoder-");
+    let encoder = unfinished.with_extension(""); // without `.unfinished`
+    fs::copy(WORLD.encoder(), &encoder).unwrap();
+    fs::remove_file(&unfinished).unwrap();
+    let (code, said) = run("whole", &[]);
+    assert_eq!(code, Some(0), "{said}");
+
+    disk.remount("ro");
+    let (code, said) = run("there", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("text encoder {}", encoder.display())), "{said}");
+    assert!(!said.contains("preparing") && !said.contains("encoding captions"), "{said}");
+    assert!(!dir.join("there/data").exists());
+
+    disk.remount("rw");
+    let embeddings = named("embeddings-");
+    fs::remove_file(&embeddings).unwrap();
+    disk.remount("ro");
+    let (code, said) = run("missing", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let made = dir.join("missing/data/prepared").join(embeddings.file_name().unwrap());
+    assert!(made.is_file(), "{said}");
+    assert_eq!(made.parent().unwrap().read_dir().unwrap().count(), 1, "the encoder was there");
+
+    // Where an encoder can be written nowhere, none is trained.
+    disk.remount("rw");
+    fs::remove_file(&encoder).unwrap();
+    fs::create_dir(dir.join("disk/work")).unwrap();
+    disk.remount("ro");
+    let (code, said) = run("disk/work", &["--max-hours", "1e-9"]);
+    assert_eq!(code, Some(6), "{said}");
+    four_parts(&said, "disk/work/data/prepared/encoder-");
+    assert!(said.contains("STACKGAN_HOME") && !said.contains("checkpoint"), "{said}");
 }

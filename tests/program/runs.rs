@@ -116,6 +116,17 @@ fn a_run_is_watched_stopped_and_gone_on_with() {
     assert!(code == 4 && error.contains("do: "), "{error}");
 }
 
+/// A run is not lost with its record, which says what it was told.
+#[test]
+fn a_run_without_its_record_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    train(dir.path(), &training("1", "2", &dir.path().join("runs/mine")));
+    fs::remove_file(dir.path().join("runs/mine/run.json")).unwrap();
+    let list = json(dir.path(), &["runs", "ls", "--json"]);
+    assert_eq!((&list[0]["run"], &list[0]["state"]), (&"mine".into(), &"unknown".into()), "{list}");
+    assert_eq!((&list[0]["step"], &list[0]["steps"]), (&2.into(), &2.into()), "{list}");
+}
+
 /// Steps of TensorBoard's events: none appears twice after an interruption.
 #[test]
 fn tensorboard_has_every_step_once_however_a_run_is_cut() {

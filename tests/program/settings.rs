@@ -166,7 +166,11 @@ fn a_wrong_value_is_said_with_its_key_and_origin() {
         ),
         (&["--set", "data.flip=maybe"], "data.flip", "expected `true` or `false`"),
         (&["--set", "optim.decay.kind=foo"], "optim.decay", "from: --set"),
-        (&["--set", "knobs.diff_augment=zoom"], "knobs.diff_augment", "zoom"),
+        (
+            &["--set", "knobs.diff_augment=zoom"],
+            "knobs.diff_augment",
+            "`colour`, `translation` and `cutout`",
+        ),
         (&["--config", "mine.toml"], "optim.batch", "from: mine.toml"),
     ];
     for (args, key, said) in cases {
@@ -174,6 +178,21 @@ fn a_wrong_value_is_said_with_its_key_and_origin() {
         assert_eq!(code, 2, "{error}");
         assert!(error.contains(&format!("setting `{key}")) && error.contains(said), "{error}");
         assert!(!error.contains("line 3") && !error.contains("TOML parse"), "{error}");
+    }
+}
+
+/// The layers below are those of the stage that is asked for.
+#[test]
+fn a_setting_of_the_other_stage_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in [&["config", "show"][..], &["train", "-n"]] {
+        let args = [command, &["--stage", "1", "--set", "stage=2"]].concat();
+        let (code, error) = failed(dir.path(), &args);
+        assert_eq!(code, 2, "{error}");
+        for part in ["setting `stage`", "from: --set", "found 2", "`--stage 2`"] {
+            assert!(error.contains(part), "{error}");
+        }
+        done(dir.path(), &[&args[..args.len() - 2], &["--set", "stage=1"]].concat());
     }
 }
 

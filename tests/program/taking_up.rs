@@ -42,6 +42,33 @@ fn what_is_refused_changes_nothing() {
     assert_eq!(record(&run)["state"], "done");
 }
 
+/// A run cannot become shorter than it is.
+#[test]
+fn fewer_steps_than_are_taken_are_refused_though_a_change_is_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    train(dir.path(), &training("1", "4", &run));
+    let files = ["run.json", "config.toml", "stats.jsonl", "model.safetensors"];
+    let kept = || {
+        let checkpoints = fs::read_dir(run.join("checkpoints")).unwrap().flatten();
+        let mut names: Vec<_> = checkpoints.map(|entry| entry.file_name()).collect();
+        names.sort();
+        (files.map(|file| fs::read(run.join(file)).unwrap()), names)
+    };
+    let (before, name) = (kept(), run.to_str().unwrap());
+    let steps = |n: &str| {
+        let more = ["--set", n, "--allow-change", "optim.steps", "--allow-change", "optim.epochs"];
+        failed(dir.path(), &again(name, &more))
+    };
+    let (code, said) = steps("optim.steps=3");
+    assert_eq!(code, 2, "{said}");
+    four_parts(&said, "`optim.steps`");
+    assert!(said.contains("the 4 steps") && said.contains("found 3"), "{said}");
+    assert!(kept() == before, "{said}");
+    assert_eq!(steps("optim.steps=5").0, 0);
+    assert_eq!(record(&run)["steps"], 5);
+}
+
 /// The command that is printed has none of the options about measuring.
 #[test]
 fn a_run_that_goes_on_measures_as_it_was_told_and_finds_what_was_moved() {
@@ -58,6 +85,16 @@ fn a_run_that_goes_on_measures_as_it_was_told_and_finds_what_was_moved() {
     assert_eq!(kept["on_nonfinite"]["rollback"], 2, "{kept}");
     let mut moved = kept;
     moved["data"] = "/nowhere/birds".into();
+    let encoder = std::mem::replace(&mut moved["encoder"], "/nowhere/encoder".into());
+    fs::write(run.join("run.json"), moved.to_string()).unwrap();
+    for dry in [&[][..], &["--dry-run"]] {
+        let (code, said) = failed(dir.path(), &again(name, dry));
+        assert_eq!(code, 4, "{said}");
+        four_parts(&said, "/nowhere/birds");
+        four_parts(&said, "/nowhere/encoder");
+        assert!(said.contains("`--data PATH --encoder PATH`"), "{said}");
+    }
+    moved["encoder"] = encoder;
     fs::write(run.join("run.json"), moved.to_string()).unwrap();
     let (code, said) = failed(dir.path(), &again(name, &[]));
     assert_eq!(code, 4, "{said}");
@@ -143,7 +180,7 @@ fn stage2_takes_the_data_of_its_stage1() {
     train(dir.path(), &training("1", "1", &runs.join("00000-toy-stage1")));
     let mut second = training("1", "1", &runs.join("00001-toy-stage1"));
     let at = second.iter().position(|arg| arg == "--data").unwrap() + 1;
-    second[at] = "others".to_owned();
+    second[at] = "runs/../others".to_owned(); // recorded as what it is, without `runs`
     train(dir.path(), &second);
 
     let planned = |more: &[&str]| {
@@ -152,7 +189,7 @@ fn stage2_takes_the_data_of_its_stage1() {
     };
     let others = slashes(dir.path().join("others").display().to_string());
     let newest = planned(&[]);
-    assert!(newest.contains("00001-toy-stage1") && newest.contains(&others));
+    assert!(newest.contains("00001-toy-stage1") && newest.contains(&others), "{newest}");
     let named = planned(&["--data", WORLD.birds().to_str().unwrap()]);
     assert!(named.contains("00000-toy-stage1"), "the newest on these data: {named}");
     let none = [&["train", "--stage", "2", "-n", "--data", "."], &set(TINY)[..]].concat();
@@ -167,6 +204,19 @@ fn stage2_takes_the_data_of_its_stage1() {
     let said = stackgan(dir.path(), &mixed).output().unwrap();
     let said = String::from_utf8(said.stderr).unwrap();
     assert!(said.contains("trained on other data"), "{said}");
+
+    // Its data were moved: they are known from its record, which then no longer finds it.
+    fs::rename(dir.path().join("others"), dir.path().join("moved")).unwrap();
+    let first = ["--stage1", "runs/00001-toy-stage1"];
+    for (more, options) in [(&[][..], "00001-toy-stage1 --data PATH`"), (&first, "`--data PATH`")] {
+        let dry = [&["train", "--stage", "2", "-n"], more, &set(TINY)[..]].concat();
+        let (code, said) = failed(dir.path(), &dry);
+        assert_eq!(code, 4, "{said}");
+        four_parts(&said, &others);
+        assert!(said.contains("00001-toy-stage1/run.json") && said.contains(options), "{said}");
+    }
+    let found = planned(&[&first[..], &["--data", "moved"]].concat());
+    assert!(found.contains("/moved"), "{found}");
 }
 
 /// With the paper's presets, which use embeddings without standardisation.

@@ -1,7 +1,7 @@
 //! Captions from the command line, or from a file with one per line.
 
 use std::cell::Cell;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader, Seek as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -20,7 +20,7 @@ pub(crate) enum Blank<'a> {
 }
 
 /// Returns captions in small chunks, so that memory is bounded; from stdin one at a time, as they
-/// arrive.
+/// arrive. All of a file is checked before; what comes through a pipe is checked as it comes.
 ///
 /// # Errors
 /// Code 2 unless either sentences or a file were given, or when a sentence is empty; 4 when the
@@ -53,7 +53,7 @@ pub(crate) fn of<'a>(
         true => Err(std::io::ErrorKind::IsADirectory.into()),
         false => Ok(open),
     });
-    let open = opened.map_err(|e| {
+    let cannot = |e| {
         let place = format!("file: {}", file.display());
         Problem::missing(
             "the captions cannot be opened",
@@ -61,8 +61,20 @@ pub(crate) fn of<'a>(
             "a text file",
             format!("check the path ({e})"),
         )
-    })?;
-    Ok(Box::new(Lines::new(Box::new(std::io::BufReader::new(open)), file, chunk, blank)))
+    };
+    let mut open = opened.map_err(cannot)?;
+    if open.metadata().is_ok_and(|facts| facts.is_file()) {
+        let counted = Cell::new(0); // again when they are taken
+        let blank = match blank {
+            Blank::Counted(_) => Blank::Counted(&counted),
+            Blank::Refused => Blank::Refused,
+        };
+        let mut all = Lines::new(Box::new(BufReader::new(&open)), file, chunk, blank);
+        all.try_for_each(|captions| captions.map(drop))?;
+        drop(all);
+        open.rewind().map_err(cannot)?;
+    }
+    Ok(Box::new(Lines::new(Box::new(BufReader::new(open)), file, chunk, blank)))
 }
 
 /// One line about the blank lines of a file that were skipped, if any.
@@ -73,7 +85,7 @@ pub(crate) fn skipped(file: Option<&Path>, blank: &Cell<usize>) -> Option<String
 
 /// The captions of a file, one on each line that is not blank.
 struct Lines<'a> {
-    from: Box<dyn BufRead>,
+    from: Box<dyn BufRead + 'a>,
     file: PathBuf,
     most: usize,
     /// Number of captions so far; also 1 after the error about a file without any.
@@ -118,7 +130,7 @@ impl Iterator for Lines<'_> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(from: Box<dyn BufRead>, file: &Path, most: usize, blank: Blank<'a>) -> Self {
+    fn new(from: Box<dyn BufRead + 'a>, file: &Path, most: usize, blank: Blank<'a>) -> Self {
         Self { from, file: file.to_path_buf(), most, met: 0, read: 0, waiting: 0, blank }
     }
 
@@ -145,16 +157,18 @@ impl<'a> Lines<'a> {
         let mut bytes = Vec::new();
         let most = MARK.len() + MAX_CAPTION + b"\r\n".len();
         (&mut self.from).take(most as u64 + 1).read_until(b'\n', &mut bytes)?;
-        let wrong = |found: &str, remedy: &str| {
-            let parts = (format!("UTF-8 lines of at most {MAX_CAPTION} bytes"), found);
-            Problem::data("a caption cannot be read", &self.file, parts, remedy)
-        };
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let mut line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.read == 0 {
             line = line.strip_prefix(MARK).unwrap_or(line);
         }
         self.read += usize::from(!bytes.is_empty());
+        let wrong = |found: &str, remedy: &str| {
+            let parts = (format!("a line of UTF-8 of at most {MAX_CAPTION} bytes"), found);
+            let place = format!("file: {}, line {}", self.file.display(), self.read);
+            let problem = Problem::data("a caption cannot be read", &self.file, parts, remedy);
+            Problem { place, ..problem }
+        };
         match bytes.len() {
             0 => Ok(None),
             _ if line.len() > MAX_CAPTION => {
@@ -162,7 +176,11 @@ impl<'a> Lines<'a> {
             }
             _ => match str::from_utf8(line) {
                 Ok(line) if !line.contains('\0') => Ok(Some(line.to_owned())),
-                _ => {
+                Ok(_) => {
+                    let found = "a NUL byte, as in UTF-16 and in files that are no text";
+                    Err(wrong(found, "save the file as UTF-8, and take the byte out").into())
+                }
+                Err(_) => {
                     let found = "another encoding, such as Windows-1252 or UTF-16";
                     Err(wrong(found, "save the file as UTF-8").into())
                 }
@@ -192,6 +210,36 @@ mod tests {
             assert!(read(&format!("{long}{end}"), 2).is_ok(), "{end:?}");
             assert!(read(&format!("{long}x{end}"), 2).is_err(), "{end:?}");
         }
+    }
+
+    #[test]
+    fn the_line_that_cannot_be_read_is_named_before_any_caption_of_a_file_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.txt");
+        let long = "x".repeat(MAX_CAPTION + 1);
+        for (last, at, found) in [
+            (long.as_bytes(), "f.txt, line 4", "found a longer line"),
+            (b"a\0bird", "f.txt, line 4", "found a NUL byte"),
+            (b"a \xff bird", "f.txt, line 4", "found another encoding"),
+        ] {
+            let text = [b"\xef\xbb\xbfa\n\nb\n", last, b"\nc\n"].concat();
+            std::fs::write(&file, &text).unwrap();
+            let counter = Cell::new(0);
+            let error = of(&[], Some(&file), 1, Blank::Counted(&counter)).err().unwrap();
+            let said = error.to_string();
+            assert!(said.contains(at) && said.contains(found), "{said}");
+            assert_eq!(crate::exit::code(&error), crate::exit::Exit::Data);
+            // What comes through a pipe is taken until there.
+            let from = Box::new(std::io::Cursor::new(text));
+            let lines = Lines::new(from, Path::new("-"), 1, Blank::Counted(&counter));
+            let taken: Vec<_> = lines.map_while(Result::ok).collect();
+            assert_eq!(taken, [["a"], ["b"]]);
+        }
+        std::fs::write(&file, "a\n\nb\n").unwrap();
+        let counter = Cell::new(0);
+        let lines = of(&[], Some(&file), 1, Blank::Counted(&counter)).unwrap();
+        assert_eq!(lines.map(Result::unwrap).collect::<Vec<_>>(), [["a"], ["b"]]);
+        assert_eq!(counter.get(), 1, "it is counted once");
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::exit::Problem;
 const SOMETIMES: &[&str] =
     &["optim.decay.kind", "optim.decay.every", "optim.decay.from", "optim.decay.to"];
 
+/// The key of the stage.
+const STAGE: &str = "stage";
+
 /// The keys of a run's length.
 pub(crate) const LENGTH: [&str; 2] = ["optim.steps", "optim.epochs"];
 
@@ -114,7 +117,8 @@ impl Layers {
     /// Applies all given settings to the preset. `environment` is that of the process.
     ///
     /// # Errors
-    /// [`Problem`] for an unknown preset or key, and for a value that is not valid TOML.
+    /// [`Problem`] for an unknown preset or key, for a value that is not valid TOML, and for a setting
+    /// of the other stage.
     pub(crate) fn new(
         stage: Stage,
         settings: &Settings,
@@ -140,6 +144,7 @@ impl Layers {
                     .map_err(|e| not_toml(file, &e))?
             }
         };
+        let below = layers.origin(STAGE).cloned();
         if let Some(file) = &settings.config {
             let planned = matches!(base, Base::Planned(_));
             let kept = if planned { [&LENGTH[..], &FITTED].concat() } else { Vec::new() };
@@ -170,6 +175,9 @@ impl Layers {
             let seed = i64::try_from(seed)
                 .map_or_else(|_| Value::String(seed.to_string()), Value::Integer);
             layers.add("seed", seed, &Origin::Flag("--seed"))?;
+        }
+        if layers.origin(STAGE) != below.as_ref() {
+            layers.check_stage(stage)?;
         }
         Ok(layers)
     }
@@ -272,6 +280,20 @@ impl Layers {
             && !before.is_of_layer(origin)
         {
             (*value, *before) = (Value::Integer(0), origin.clone());
+        }
+    }
+
+    /// Refuses another stage than the one that was `asked` for, whose settings are the lowest layer.
+    fn check_stage(&self, asked: Stage) -> Result<()> {
+        let Some((value, origin)) = self.values.get(STAGE) else { return Ok(()) };
+        match value.to_string().parse::<Stage>() {
+            Ok(other) if other != asked => {
+                let parts = (format!("{asked}, as of `--stage`"), other.to_string());
+                let remedy = format!("leave `{STAGE}` out, or say `--stage {other}`");
+                let what = format!("setting `{STAGE}` contradicts `--stage`");
+                Err(Problem::usage(what, format!("from: {origin}"), parts, remedy).into())
+            }
+            _ => Ok(()), // what is no stage is refused with the other values
         }
     }
 

@@ -26,8 +26,9 @@ mod networks;
 // Dataset folders and their prepared files.
 mod datasets;
 
-// What is read besides: sentences, files of weights. What is shown of a run.
+// What is read besides: sentences, what lies on the Hub, files of weights. What is shown of a run.
 mod captions;
+mod hub;
 mod report;
 mod weights;
 

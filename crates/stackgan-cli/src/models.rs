@@ -10,17 +10,16 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 use rayon::prelude::*;
 use stackgan_core::{Model, Stage};
-use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
+use stackgan_data::fetch::hub::{Layout, Wanted};
 use stackgan_data::positional::read_exact_at;
 use stackgan_train::run::model_at;
 use stackgan_train::run_files::MODEL;
 use stackgan_train::store::Store;
 
 use crate::context::Context;
-use crate::encoders;
 use crate::exit::Problem;
-use crate::progress::FetchProgress;
 use crate::run::is_run;
+use crate::{encoders, hub};
 
 /// Maximum size of a model file in bytes.
 const LARGEST: u64 = 8 << 30;
@@ -46,13 +45,10 @@ pub(crate) struct Loaded {
 /// # Errors
 /// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
 pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
-    let (folder, name) = match repository(named) {
+    let (folder, name) = match hub::repository(named) {
         None => (named.to_path_buf(), called(named)),
         Some(repository) => {
-            let repository = Repository::parse(repository)?;
-            let mut shown = FetchProgress::new(context.manner);
-            let folder =
-                Hub::from_env()?.folder(&repository, &LAYOUT, &mut |event| shown.on(event))?;
+            let (repository, folder) = hub::fetch(repository, &LAYOUT, context.manner)?;
             (folder, repository.to_string().replace('/', "-"))
         }
     };
@@ -145,10 +141,6 @@ fn of_checkpoint(file: &Path, device: &Device) -> Option<Result<Model>> {
 fn is_checkpoint(file: &Path) -> bool {
     let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
     name.starts_with("step-") && name.ends_with(".safetensors")
-}
-
-fn repository(named: &Path) -> Option<&str> {
-    named.to_str()?.strip_prefix(encoders::HUB)
 }
 
 /// Returns the name of a file without its extension, or of a folder, whose name has no extension:

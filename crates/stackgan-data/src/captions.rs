@@ -95,6 +95,11 @@ fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
     })
 }
 
+/// A caption as one line that can be printed: ends of lines are replaced by spaces.
+pub(crate) fn one_line(text: &str) -> String {
+    clean(&text.trim().replace(['\r', '\n'], " "))
+}
+
 /// `line` with tabs replaced by spaces and all other control characters escaped, so that it can be
 /// printed.
 pub(crate) fn clean(line: &str) -> String {

@@ -148,6 +148,21 @@ impl Error {
         }
     }
 
+    /// Creates an [`Error::Missing`]; the parts are in the order in which they are printed.
+    pub(crate) fn missing(
+        file: &Path,
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Missing {
+            what: what.into(),
+            file: file.to_path_buf(),
+            expected: expected.into(),
+            remedy: remedy.into(),
+        }
+    }
+
     /// The file that the error is about, if any.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {

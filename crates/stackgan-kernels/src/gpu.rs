@@ -236,7 +236,9 @@ impl Recorded {
 pub fn memory_is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let full = |error: &(dyn std::error::Error + 'static)| {
         let text = error.to_string();
-        ["CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLOC_FAILED"].iter().any(|name| text.contains(name))
+        // Of CUDA, of cuBLAS, and of cuDNN, which says whether it is the device's memory or the host's.
+        let names = ["CUDA_ERROR_OUT_OF_MEMORY", "STATUS_ALLOC_FAILED", "DEVICE_ALLOCATION_FAILED"];
+        names.iter().any(|name| text.contains(name))
     };
     std::iter::successors(Some(error), |error| error.source()).any(full)
 }

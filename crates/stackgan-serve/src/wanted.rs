@@ -175,9 +175,10 @@ fn scale(name: &'static str, scale: Option<f64>) -> Result<Option<f64>, Refusal>
     }
 }
 
-/// Checks the sentences and the number of pictures.
+/// Checks the sentences and the number of pictures. The space around a sentence is no part of it, as
+/// on the command line.
 fn bounded(
-    wanted: Wanted,
+    mut wanted: Wanted,
     (captions, seeds): (&'static str, &'static str),
     limits: &Limits,
 ) -> Result<Wanted, Refusal> {
@@ -192,9 +193,10 @@ fn bounded(
         let expected = format!("at most {most} pictures, each sentence with each seed");
         return Err(field(seeds, &expected, &count.to_string()));
     }
-    for caption in &wanted.captions {
+    for caption in &mut wanted.captions {
+        *caption = caption.trim().to_owned();
         let length = caption.chars().count();
-        if caption.trim().is_empty() {
+        if caption.is_empty() {
             return Err(field(captions, "a sentence", "a blank one"));
         }
         if length > limits.caption {
@@ -242,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_can_be_painted_is_taken() {
-        let wanted = asked(r#"{"caption": "a red bird"}"#).unwrap();
+        let wanted = asked(r#"{"caption": " a red bird\n"}"#).unwrap();
         assert_eq!((wanted.model, wanted.seeds, wanted.stage), (0, vec![0], None));
         let wanted = asked(
             r#"{"captions": ["a", "b"], "seeds": [3, 18446744073709551615], "model": "low", "stage": 1, "z_scale": 0, "eps_scale": 4}"#,

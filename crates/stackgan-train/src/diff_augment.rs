@@ -45,7 +45,10 @@ impl TryFrom<String> for Augmentations {
                 "colour" | "color" => policy.colour = true,
                 "translation" => policy.translation = true,
                 "cutout" => policy.cutout = true,
-                _ => return Err(format!("expected colour, translation, cutout; found `{name}`")),
+                _ => {
+                    let all = "any of `colour`, `translation` and `cutout`, parted by commas";
+                    return Err(format!("unknown augmentation `{name}`, expected {all}"));
+                }
             }
         }
         Ok(policy)

@@ -17,7 +17,7 @@
 use candle_core::{Device, Var};
 use stackgan_core::Params;
 use stackgan_core::archive::prefixed;
-use stackgan_kernels::copy_all;
+use stackgan_kernels::{copy_all, gpu};
 
 use crate::fine_tune::Tuned;
 use crate::players::Players;
@@ -192,9 +192,19 @@ impl Guard {
         };
         self.recording = recording;
         let Err(found @ Error::NonFinite { .. }) = result else { return result };
-        // Find the first non-finite tensor. A device that is not deterministic may not fail again.
-        self.checked_now(players, inputs, cfg)?;
-        self.put_back(players, steps)?;
+        // Find the first non-finite tensor. A device that is not deterministic may not fail again, and
+        // one whose memory a recorded step holds may have none for this.
+        let again = match self.checked_now(players, inputs, cfg) {
+            Err(error) if self.recording.gives_way(&error) => {
+                self.checked_now(players, inputs, cfg)
+            }
+            again => again,
+        };
+        match again {
+            Ok(_) => self.put_back(players, steps)?,
+            Err(error) if gpu::memory_is_full(&error) => {}
+            Err(error) => return Err(error),
+        }
         Err(found)
     }
 

@@ -49,6 +49,7 @@ impl Run {
             }
             (Some(saved), Resume::Auto | Resume::Strict) => {
                 let changes = self.identity.check(&saved.0, &policy.allow_change)?;
+                self.check_length(saved.0.step)?;
                 let step = self.restore(saved)?;
                 passed_over(newest.passed_over, step, on_event);
                 if !changes.is_empty() {
@@ -64,6 +65,24 @@ impl Run {
                 remedy: "give --resume auto to go on, or another --run folder".to_owned(),
             }),
         }
+    }
+
+    /// Refuses a length, which may be one that was allowed, of fewer steps than the run has taken.
+    fn check_length(&self, taken: u64) -> Result<()> {
+        if taken <= self.steps {
+            return Ok(());
+        }
+        let optim = &self.setup.config.optim;
+        let (key, found) = match optim.steps {
+            0 => ("optim.epochs", format!("{}: {} steps", optim.epochs, self.steps)),
+            steps => ("optim.steps", steps.to_string()),
+        };
+        Err(Error::Config {
+            key: key.to_owned(),
+            expected: format!("at least the {taken} steps that the run has taken"),
+            found,
+            remedy: "give a length that is not below these, or that which the run had".to_owned(),
+        })
     }
 
     /// Writes a bundle of the non-finite step, and adds its path to the error.

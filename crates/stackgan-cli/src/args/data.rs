@@ -89,7 +89,8 @@ pub(crate) enum Data {
         /// List the names of the pictures instead, for embeddings that are stored by name
         #[arg(long)]
         names: bool,
-        /// The file to write; default: stdout
+        /// The file to write; default: stdout. A model or another file of this program is not
+        /// replaced
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
         /// Print one JSON line for each picture: name, split, class, captions

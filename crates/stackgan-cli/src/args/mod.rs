@@ -11,6 +11,7 @@ mod onnx;
 mod paint;
 mod positive;
 mod runs;
+mod sentence;
 mod serve;
 mod text;
 mod train;
@@ -172,6 +173,29 @@ mod tests {
             }
         }
         assert!(checked >= 30, "{checked}");
+    }
+
+    #[test]
+    fn the_space_around_a_sentence_is_dropped_wherever_one_is_typed() {
+        let encode = ["text", "encode", "--encoder", "e", "--output", "v"];
+        for (command, option) in [
+            (&["generate", "-m", "demo"][..], "-p"),
+            (&["edit", "-m", "demo"], "--prompt"),
+            (&["interpolate", "-m", "demo", "--seeds", "0,1"], "-p"),
+            (&["interpolate", "-m", "demo", "--to", "b"], "--from"),
+            (&["interpolate", "-m", "demo", "--from", "b"], "--to"),
+            (&encode, "-p"),
+        ] {
+            let parsed = |said: &str| {
+                let typed = [&["stackgan"], command, &[option, said]].concat();
+                format!("{:?}", Cli::try_parse_from(typed).unwrap())
+            };
+            let bare = parsed("a  red bird");
+            assert_eq!(parsed(" a  red bird\u{a0}\n"), bare, "{command:?} {option}");
+            assert!(bare.contains("\"a  red bird\""), "{bare}");
+        }
+        let empty = Cli::try_parse_from(["stackgan", "generate", "-m", "demo", "-p", " "]);
+        assert!(empty.is_ok(), "it is refused later, with what to do");
     }
 
     /// Splits words as a shell would, with double quotes only.

@@ -29,8 +29,8 @@ pub(crate) enum Model {
         /// A checkpoint of TensorFlow (also named by its .index), a .pth of any version of torch, a
         /// .t7 with a table of tensors by name, or safetensors
         file: PathBuf,
-        /// The model file to write; default: model.safetensors. A network for measurements is kept
-        /// where `--features` finds it
+        /// The model file to write; default: model.safetensors. A file that is there is not replaced.
+        /// A network for measurements is kept where `--features` finds it
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
         /// The text encoder whose embeddings it was trained with; without one it paints from
@@ -54,7 +54,7 @@ pub(crate) enum Model {
     Export {
         /// A model file, a run folder or `hub:OWNER/NAME`
         model: PathBuf,
-        /// The safetensors file to write
+        /// The safetensors file to write; a model or another file of this program is not replaced
         #[arg(long, value_name = "FILE", default_value = "netG.safetensors")]
         out: PathBuf,
         /// Write a folder for the Hugging Face hub instead: model.safetensors, config.json,

@@ -8,7 +8,8 @@ use stackgan_core::Stage;
 /// Files for ONNX runtimes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Onnx {
-    /// Write the generator as an ONNX file instead: embeddings and noise in, pictures out
+    /// Write the generator as an ONNX file instead: embeddings and noise in, pictures out. Only an
+    /// ONNX file of this program is replaced
     #[arg(long = "onnx", value_name = "FILE", conflicts_with_all = ["out", "hub"])]
     pub generator: Option<PathBuf>,
     /// Write the model's own text encoder as an ONNX file: character indices in, embeddings out

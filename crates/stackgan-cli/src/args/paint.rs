@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use stackgan_core::Stage;
 
+use super::sentence::sentence;
+
 /// The model, how it paints, and the folder for the pictures.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Painting {
@@ -56,7 +58,7 @@ pub(crate) struct Generate {
     #[command(flatten)]
     pub painting: Painting,
     /// A sentence; can be repeated
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", value_parser = sentence())]
     pub prompt: Vec<String>,
     /// A file with one sentence per line; `-` is stdin
     #[arg(long, value_name = "FILE")]
@@ -98,7 +100,7 @@ pub(crate) struct Edit {
     pub painting: Painting,
     /// A sentence with alternatives: `a {red,blue} bird`. A `\` makes the following brace or comma
     /// literal
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", value_parser = sentence())]
     pub prompt: String,
     /// The seeds
     #[command(flatten)]
@@ -120,16 +122,18 @@ pub(crate) struct Interpolate {
     #[command(flatten)]
     pub painting: Painting,
     /// The sentence of the first frame
-    #[arg(long, value_name = "TEXT", requires = "to", conflicts_with = "prompt")]
+    #[arg(long, value_name = "TEXT", value_parser = sentence(), requires = "to",
+          conflicts_with = "prompt")]
     pub from: Option<String>,
     /// The sentence of the last frame. With two `--seeds`, the noise moves as well
-    #[arg(long, value_name = "TEXT", requires = "from")]
+    #[arg(long, value_name = "TEXT", value_parser = sentence(), requires = "from")]
     pub to: Option<String>,
     /// One sentence, to go from seed to seed
     #[arg(
         short,
         long,
         value_name = "TEXT",
+        value_parser = sentence(),
         required_unless_present = "from",
         requires = "seeds",
         conflicts_with = "seed"

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::positive::positive;
+use super::sentence::sentence;
 
 /// The text encoder.
 #[derive(Subcommand, Debug)]
@@ -85,12 +86,13 @@ pub(crate) struct TextEncode {
     #[arg(long, value_name = "PATH", conflicts_with_all = ["prompt", "captions"])]
     pub data: Option<PathBuf>,
     /// A sentence; can be repeated
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", value_parser = sentence())]
     pub prompt: Vec<String>,
     /// A file with one sentence per line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub captions: Option<PathBuf>,
-    /// The file to write
+    /// The file to write; a model or another file of this program that is none of embeddings is not
+    /// replaced
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
     /// Print one JSON document

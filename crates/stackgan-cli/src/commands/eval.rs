@@ -14,7 +14,7 @@ use crate::datasets;
 use crate::exit::Exit;
 use crate::measuring::{Found, measured};
 use crate::models::file_of;
-use crate::output::{Answer, Form, aligned, apart, check_writable, outside, write_file};
+use crate::output::{Answer, Form, aligned, apart, check_writable, outside, spare, write_file};
 
 /// Measures, prints, and checks the gates.
 pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
@@ -42,6 +42,7 @@ fn check_places(args: &Eval) -> Result<()> {
     apart(&read, &written)?;
     for (option, file) in written {
         let Some(file) = file else { continue };
+        spare((option, file), &[])?;
         outside(&args.data, (option, file))?;
         check_writable(file)?;
     }

@@ -181,6 +181,42 @@ fn wrong_types_and_ranges_are_refused_when_resolved() {
     }
 }
 
+#[test]
+fn a_setting_of_the_other_stage_is_refused_with_its_origin() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mine.toml");
+    std::fs::write(&file, "stage = 2\n").unwrap();
+    let of_file = Settings { config: Some(file.clone()), ..Settings::default() };
+    let (typed, environment) = (set(&["stage=2"]), [("STACKGAN__STAGE", "2")]);
+    let plain = Settings::default();
+    for (settings, environment, origin) in [
+        (&typed, &[][..], "from: --set"),
+        (&plain, &environment, "from: environment STACKGAN__STAGE"),
+        (&of_file, &[], &format!("from: {}", file.display())),
+    ] {
+        let error = layers(settings, environment).unwrap_err();
+        let said = error.to_string();
+        for part in [origin, "setting `stage`", "expected 1,", "found 2", "`--stage 2`"] {
+            assert!(said.contains(part), "no {part} in {said}");
+        }
+        assert_eq!(crate::exit::code(&error), crate::exit::Exit::Usage);
+    }
+    assert!(Layers::new(Stage::Two, &typed, []).unwrap().resolve().is_ok());
+    // The settings of a run of the other stage: the command says so, with the run.
+    let base = Base::File(file);
+    assert!(Layers::over(&base, Stage::One, &plain, []).is_ok());
+}
+
+#[test]
+fn a_wrong_name_in_a_list_is_answered_with_those_that_there_are() {
+    for given in ["foo", "colour,zoom"] {
+        let given = format!("knobs.diff_augment={given}");
+        let error = layers(&set(&[&given]), &[]).unwrap().resolve().unwrap_err().to_string();
+        let names = "expected any of `colour`, `translation` and `cutout`, parted by commas";
+        assert!(error.contains(names) && error.contains("from: --set"), "{error}");
+    }
+}
+
 /// The settings of a planned run are those of its plan, except where they are typed.
 #[test]
 fn a_file_does_not_replace_what_was_planned() {

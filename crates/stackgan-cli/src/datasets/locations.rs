@@ -60,10 +60,83 @@ pub(crate) fn embeddings_of(data: &Path) -> Option<PathBuf> {
 /// The folder for data computed from a prepared file: that of the file, or our own if that is not
 /// writable.
 pub(crate) fn cache_beside(prepared: &Path) -> PathBuf {
-    let folder = prepared.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = beside(prepared);
     if tempfile::tempfile_in(folder).is_ok() {
         folder.to_path_buf()
     } else {
         home().join("prepared")
+    }
+}
+
+/// The folder of a prepared file.
+fn beside(prepared: &Path) -> &Path {
+    prepared.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The places of what is computed from a prepared file: what is in one of them is read there, also where nothing can be written.
+pub(crate) struct Cache {
+    /// First where new files are written.
+    places: Vec<PathBuf>,
+}
+
+impl Cache {
+    /// Those of a prepared file of `data`: a dataset folder, or the file itself.
+    pub(crate) fn of(data: &Path, prepared: &Path) -> Self {
+        let mut all = vec![cache_beside(prepared), beside(prepared).to_path_buf()];
+        if data.is_dir() {
+            all.extend(places(data));
+        }
+        all.push(home().join("prepared"));
+        let mut places = Vec::new();
+        for place in all {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        Self { places }
+    }
+
+    /// The first file of this name that `read` takes.
+    pub(crate) fn find<T>(&self, name: &str, read: impl FnMut(PathBuf) -> Option<T>) -> Option<T> {
+        self.places
+            .iter()
+            .map(|place| place.join(name))
+            .filter(|file| file.is_file())
+            .find_map(read)
+    }
+
+    /// Where a new file of this name is written.
+    pub(crate) fn new_file(&self, name: &str) -> PathBuf {
+        self.places.first().map_or_else(|| name.into(), |place| place.join(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_any_place_of_a_folder_is_found_if_it_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (inside, other) = (dir.path().join("prepared"), dir.path().join("own"));
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(inside.join("encoder"), "good").unwrap();
+        std::fs::write(other.join("encoder"), "bad").unwrap();
+        // As for a folder that cannot be written, whose pictures were prepared elsewhere.
+        let cache = Cache::of(dir.path(), &other.join("prepared-76.safetensors"));
+        assert_eq!(cache.new_file("encoder"), other.join("encoder"));
+        let read = |takes: &str| {
+            cache.find("encoder", |file| {
+                std::fs::read_to_string(&file).ok().filter(|text| text == takes).map(|_| file)
+            })
+        };
+        assert_eq!(read("good"), Some(inside.join("encoder")));
+        assert_eq!(read("bad"), Some(other.join("encoder")));
+        assert_eq!(read("none"), None);
+        // Of a prepared file, only what lies beside it is its own.
+        let file = other.join("prepared-76.safetensors");
+        let alone = Cache::of(&file, &file).find("encoder", Some);
+        assert_eq!(alone, Some(other.join("encoder")));
     }
 }

@@ -9,6 +9,7 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::encoding;
 
+use crate::datasets::Cache;
 use crate::output::create_folder_of;
 use crate::progress::{Manner, Phase};
 
@@ -27,6 +28,24 @@ pub(crate) fn encode(
     let made = encoding::encode(encoder, data, output, &mut |done| phase.at(done as u64))?;
     finish(phase, data.caption_count(), encoder);
     Ok(made)
+}
+
+/// As [`encoded`], of what is kept in a cache as `name`.
+///
+/// # Errors
+/// As [`encode`].
+pub(crate) fn encoded_once(
+    encoder: &dyn TextEncoder,
+    data: &Prepared,
+    (cache, name): (&Cache, &str),
+    manner: Manner,
+) -> Result<Embeddings> {
+    let own = encoder.fingerprint();
+    let found = cache.find(name, |file| {
+        let found = Embeddings::open(&file).ok()?;
+        (found.check(data).is_ok() && found.encoder() == own).then_some(found)
+    });
+    found.map_or_else(|| encode(encoder, data, &cache.new_file(name), manner), Ok)
 }
 
 /// The embeddings of every caption of `data` in `file`, if they are there and of this encoder; else

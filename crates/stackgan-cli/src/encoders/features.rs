@@ -12,7 +12,7 @@ use stackgan_data::prepared::Prepared;
 use stackgan_eval::features::Network;
 use stackgan_train::text::{PictureFeatures, PictureNetwork};
 
-use crate::datasets::cache_beside;
+use crate::datasets::Cache;
 use crate::exit::Problem;
 use crate::networks::{self, Named};
 use crate::output::{quoted, write_file};
@@ -113,10 +113,11 @@ pub(crate) fn picture_features(
         short(&hash),
         short(data.fingerprint())
     );
-    let kept = cache_beside(data.path()).join(name);
-    if let Some(found) = read(&kept, &source, (&network, side)) {
+    let cache = Cache::of(data.path(), data.path());
+    if let Some(found) = cache.find(&name, |file| read(&file, &source, (&network, side))) {
         return Ok(found);
     }
+    let kept = cache.new_file(&name);
     let net = made_of(&bytes, file, (&network, side), &Device::Cpu)?;
     let mut phase = Phase::new(manner, "features of pictures", data.len() as u64, "pictures");
     let features = PictureFeatures::compute(data, &net, &mut |done| phase.at(done))?;

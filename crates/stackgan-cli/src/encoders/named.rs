@@ -4,23 +4,22 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use candle_core::Device;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use stackgan_core::Model;
 use stackgan_core::archive::KEY;
 use stackgan_core::text::{CharCnnRnnEncoder, SentenceEncoder, SentenceFiles, TextEncoder};
-use stackgan_data::fetch::hub::{Hub, Layout, Repository, Wanted};
+use stackgan_data::fetch::hub::{Layout, Wanted};
 use stackgan_data::formats::read_bounded;
 use stackgan_train::run_files;
 use stackgan_train::text::TrainedEncoder;
 
 use crate::context::Context;
 use crate::exit::{Exit, Problem};
+use crate::hub::{self, HUB};
 use crate::output::absolute;
-use crate::progress::FetchProgress;
 
-/// Prefix of a name on the Hub.
-pub(crate) const HUB: &str = "hub:";
 /// How the kind of a model's file begins.
 const MODEL: &str = "stackgan-model/";
 /// Maximum size of an encoder file in bytes.
@@ -70,17 +69,13 @@ impl Encoder {
     }
 }
 
-/// Opens the encoder called `name`. Its vectors are those of the network: whether they are
-/// standardised is a setting of a run.
+/// Opens the encoder called `name`. Its vectors are those of the network, as of [`load`].
 ///
 /// # Errors
 /// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
 pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
-    if let Some(repository) = name.to_str().and_then(|name| name.strip_prefix(HUB)) {
-        let repository = Repository::parse(repository)?;
-        let mut shown = FetchProgress::new(context.manner);
-        let folder = Hub::from_env()?.folder(&repository, &LAYOUT, &mut |event| shown.on(event))?;
-        drop(shown);
+    if let Some(repository) = hub::repository(name) {
+        let (repository, folder) = hub::fetch(repository, &LAYOUT, context.manner)?;
         return sentence(&folder, format!("{HUB}{repository}"), context);
     }
     if name.is_dir() {
@@ -88,29 +83,31 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
         if name.join("config.json").exists() || !model.is_file() {
             return sentence(name, absolute(name).display().to_string(), context);
         }
-        return Ok(Encoder::CharCnnRnn(Box::new(load(&model)?.with_standardise(None)?)));
+        return Ok(Encoder::CharCnnRnn(Box::new(load(&model)?)));
     }
-    Ok(Encoder::CharCnnRnn(Box::new(load(name)?.with_standardise(None)?)))
+    Ok(Encoder::CharCnnRnn(Box::new(load(name)?)))
 }
 
 /// Reads the file of a char-CNN-RNN, as written by `text train` or `text import`, or the one in a
-/// model file.
+/// model file. Its vectors are those of the network: whether they are standardised is a setting of a
+/// run.
 ///
 /// # Errors
 /// Code 4 when it does not exist, 3 when it is damaged.
 pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
-    let bytes = bytes_of(file)?;
-    match kind(&bytes).as_deref() {
-        Some("char-cnn-rnn") => CharCnnRnnEncoder::from_bytes(&bytes, &candle_core::Device::Cpu)
-            .with_context(|| cannot(file)),
+    let (bytes, device) = (bytes_of(file)?, Device::Cpu);
+    let encoder = match kind(&bytes).as_deref() {
+        Some("char-cnn-rnn") => {
+            CharCnnRnnEncoder::from_bytes(&bytes, &device).with_context(|| cannot(file))?
+        }
         Some(kind) if kind.starts_with(MODEL) => {
-            let device = candle_core::Device::Cpu;
             let model = Model::from_bytes(&bytes, &device).with_context(|| cannot(file))?;
             let encoder = model.encoder().ok_or_else(|| no_part(file))?;
-            Ok(encoder.unstandardised(&device)?)
+            return Ok(encoder.unstandardised(&device)?);
         }
-        _ => Ok(TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(file))?.text),
-    }
+        _ => TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(file))?.text,
+    };
+    Ok(encoder.with_standardise(None)?)
 }
 
 /// Opens an encoder with its image side, if it was written by `text train`; else `None`.
@@ -118,7 +115,7 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
-    if name.to_str().is_some_and(|name| name.starts_with(HUB)) || name.is_dir() {
+    if hub::repository(name).is_some() || name.is_dir() {
         return Ok(None);
     }
     let bytes = bytes_of(name)?;

@@ -1,15 +1,17 @@
 //! Keeps results apart from inputs and from one another, whatever name or link leads to them, so
-//! that a half-finished command never destroys its own input.
+//! that a half-finished command never destroys its own input; and from other files of this program.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use super::files::folder;
+use super::own::{EMBEDDINGS, spare};
 use crate::exit::Problem;
 
-/// Refuses to overwrite a file that is read, and to write a file twice. `written` contains options
-/// and the files that they name.
+/// Refuses to overwrite a file that is read, and to write a file twice; and to replace a model or
+/// another file of this program, except one of embeddings, which their own commands write anew.
+/// `written` contains options and the files that they name.
 ///
 /// # Errors
 /// Code 2.
@@ -27,6 +29,7 @@ pub(crate) fn apart(read: &[Option<&Path>], written: &[(&str, Option<&Path>)]) -
             let place = format!("option: {option} {}", file.display());
             return Err(Problem::usage(what, place, parts, remedy).into());
         }
+        spare((option, file), &[EMBEDDINGS])?;
         taken.push((place, (*option).to_owned()));
     }
     Ok(())

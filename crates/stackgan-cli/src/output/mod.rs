@@ -6,6 +6,7 @@ mod files;
 mod form;
 mod lines;
 mod outside;
+mod own;
 mod paths;
 mod written;
 
@@ -14,5 +15,6 @@ pub(crate) use files::{check_writable, create_folder_of, write_file, write_kept,
 pub(crate) use form::{Answer, Form};
 pub(crate) use lines::{aligned, print, print_to_reader};
 pub(crate) use outside::outside;
+pub(crate) use own::spare;
 pub(crate) use paths::{absolute, path_text, quoted};
 pub(crate) use written::Written;

@@ -6,18 +6,19 @@ use super::axis::Axis;
 use super::pace::laps;
 use super::series::Series;
 use super::svg::{About, chart};
-use super::terms::{others, terms};
+use super::terms::{Terms, terms};
 
-/// The charts of a run: a title, the names of its terms, how they are drawn, and how to read it.
-const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
+/// The charts of a run, here and in the terminal: a title, the names of its terms, how they are
+/// drawn, and how to read it. The first ones say most.
+pub(crate) const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
     (
-        "Discriminator: loss on each kind of pair",
+        "Discriminator: loss by kind of pair",
         &["d_real", "d_wrong", "d_fake"],
         Axis::Number,
         "All three near 0: it has won, and the generator learns nothing any more.",
     ),
     (
-        "Discriminator: mean probability that a pair is real",
+        "Discriminator: probability of real",
         &["p_real", "p_wrong", "p_fake"],
         Axis::Probability,
         "Wrong below real: it reads the text. Fake near real: it is deceived.",
@@ -27,6 +28,12 @@ const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
         &["g_adv"],
         Axis::Number,
         "High: its pictures are seen through.",
+    ),
+    (
+        "Norm of the gradients",
+        &["d_grad", "g_grad"],
+        Axis::Size,
+        "A jump to a hundred times the usual: something explodes.",
     ),
     (
         "Second discriminator: losses",
@@ -62,21 +69,18 @@ const CHARTS: &[(&str, &[&str], Axis, &str)] = &[
     ("Penalty: slope of D (R1)", &["r1"], Axis::Size, ""),
     ("Penalty: colour consistency", &["colour"], Axis::Number, ""),
     ("Stage-I under Stage-II", &["stage1_d_loss", "stage1_g_loss"], Axis::Number, ""),
-    (
-        "Norm of the gradients",
-        &["d_grad", "g_grad"],
-        Axis::Size,
-        "A jump to a hundred times the usual: something explodes.",
-    ),
     ("Learning rate", &["lr_g", "lr_d"], Axis::Number, ""),
     ("Steps a second", &[SPEED], Axis::Number, ""),
     (
-        "Share of the time that went into batches",
+        "Share of time that went into batches",
         &["loading"],
         Axis::Number,
         "Near 1: the loader is too slow.",
     ),
 ];
+
+/// Fields of `stats.jsonl` that are not terms.
+const CLOCK: &[&str] = &["step", "epoch", "seconds", "since"];
 
 /// The name of the speed, which is computed from the clock.
 const SPEED: &str = "steps/s";
@@ -92,11 +96,16 @@ pub(crate) fn charts(stats: &Path) -> Vec<String> {
         let about = About { title, note, axis: *axis, best: None };
         chart(&about, &names.iter().map(series).collect::<Vec<_>>())
     });
-    let known = CHARTS.iter().flat_map(|(_, names, ..)| names.iter().copied());
-    let more = others(&terms, &known.collect::<Vec<_>>());
-    let more =
-        more.iter().map(|name| chart(&About { title: name, ..About::default() }, &[series(name)]));
+    let more = others(&terms).into_iter();
+    let more = more.map(|name| chart(&About { title: name, ..About::default() }, &[series(&name)]));
     drawn.chain(more).filter(|svg| !svg.is_empty()).collect()
+}
+
+/// The names of terms that are in none of the [`CHARTS`], and not fields of the clock.
+pub(crate) fn others(terms: &Terms) -> Vec<&str> {
+    let known: Vec<&str> = CHARTS.iter().flat_map(|(_, names, ..)| names.iter().copied()).collect();
+    let names = terms.keys().map(String::as_str);
+    names.filter(|name| !known.contains(name) && !CLOCK.contains(name)).collect()
 }
 
 #[cfg(test)]

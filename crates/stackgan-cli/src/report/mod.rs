@@ -17,12 +17,13 @@ mod terms;
 mod warnings;
 
 pub(crate) use axis::bounds;
-pub(crate) use curves::charts;
+pub(crate) use curves::{CHARTS, charts, others};
 pub(crate) use grids::Grids;
 pub(crate) use measured::{Measurement, Measurements};
+pub(crate) use numbers::number;
 pub(crate) use pace::{laps, speed};
 pub(crate) use page::Page;
 pub(crate) use run::RunReport;
 pub(crate) use series::{Series, thinned};
 pub(crate) use svg::{About, chart};
-pub(crate) use terms::{Terms, others, terms};
+pub(crate) use terms::{Terms, terms};

@@ -9,15 +9,6 @@ use serde_json::Value;
 /// The values of a run: points (step, value) by name.
 pub(crate) type Terms = BTreeMap<String, Vec<(f64, f64)>>;
 
-/// Fields of `stats.jsonl` that are not terms.
-const CLOCK: &[&str] = &["step", "epoch", "seconds", "since"];
-
-/// The names of terms that are not in `known` and not fields of the clock.
-pub(crate) fn others<'a>(terms: &'a Terms, known: &[&str]) -> Vec<&'a str> {
-    let names = terms.keys().map(String::as_str);
-    names.filter(|name| !known.contains(name) && !CLOCK.contains(name)).collect()
-}
-
 /// The values in `stats`. Lines that cannot be read are skipped.
 pub(crate) fn terms(stats: &Path) -> Terms {
     let mut terms = Terms::new();

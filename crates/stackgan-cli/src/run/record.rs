@@ -10,12 +10,13 @@ use stackgan_core::Stage;
 use stackgan_train::policy::OnNonFinite;
 use stackgan_train::run_dir::RunDir;
 
+use super::lasting::lasting;
 use super::planned::Planned;
 use super::sitting::Sitting;
 use crate::args::{Evaluation, Train};
-use crate::encoders::HUB;
 use crate::exit::Problem;
-use crate::output::{absolute, path_text};
+use crate::hub;
+use crate::output::path_text;
 
 /// The options of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +61,10 @@ impl Record {
     /// own record.
     pub(crate) fn of(args: &Train, kept: Option<Self>, dataset: String) -> Self {
         let given = |path: &Option<PathBuf>| {
-            path.as_ref().map(|path| if is_of_hub(path) { path.clone() } else { absolute(path) })
+            path.as_ref().map(|path| match hub::repository(path) {
+                Some(_) => path.clone(),
+                None => lasting(path),
+            })
         };
         let of = |typed, from: fn(&Self) -> &Option<PathBuf>| {
             given(typed).or_else(|| kept.as_ref().and_then(|kept| from(kept).clone()))
@@ -91,22 +95,26 @@ impl Record {
         }
     }
 
-    /// Checks that the paths can be recorded: `run.json` is text.
-    ///
-    /// # Errors
-    /// Code 2 for a path that is not UTF-8.
-    pub(crate) fn check_paths(&self) -> Result<()> {
-        let paths = [
+    /// What the run was given, each with its option.
+    fn paths(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        [
             ("--data", &self.data),
             ("--encoder", &self.encoder),
             ("--embeddings", &self.embeddings),
             ("--features", &self.features),
             ("--stage1", &self.stage1),
             ("--init-from", &self.init_from),
-        ];
-        let odd = paths.into_iter().find_map(|(option, path)| {
-            path.as_deref().filter(|path| path.to_str().is_none()).map(|path| (option, path))
-        });
+        ]
+        .into_iter()
+        .filter_map(|(option, path)| Some((option, path.as_deref()?)))
+    }
+
+    /// Checks that the paths can be recorded: `run.json` is text.
+    ///
+    /// # Errors
+    /// Code 2 for a path that is not UTF-8.
+    pub(crate) fn check_paths(&self) -> Result<()> {
+        let odd = self.paths().find(|(_, path)| path.to_str().is_none());
         let Some((option, path)) = odd else { return Ok(()) };
         let parts = ("a path of UTF-8".to_owned(), format!("{path:?}"));
         let (what, remedy) = (
@@ -119,22 +127,19 @@ impl Record {
     /// Checks that what a run that goes on was given is still there.
     ///
     /// # Errors
-    /// Code 4, with the option that names its new place.
+    /// Code 4, with everything that is gone and the options that name the new places.
     pub(crate) fn check_there(&self) -> Result<()> {
-        let paths = [
-            ("--data", &self.data),
-            ("--encoder", &self.encoder),
-            ("--embeddings", &self.embeddings),
-            ("--features", &self.features),
-            ("--stage1", &self.stage1),
-        ];
-        let is_gone = |path: &&Path| !path.exists() && !is_of_hub(path);
-        let gone = paths
-            .into_iter()
-            .find_map(|(option, path)| path.as_deref().filter(is_gone).map(|path| (option, path)));
-        let Some((option, path)) = gone else { return Ok(()) };
-        let place = format!("path: {}", path.display());
-        let remedy = format!("if it was moved, name its new place: `{option} PATH`");
+        let needed = self.paths().filter(|(option, _)| *option != "--init-from"); // read once
+        let gone = needed.filter(|(_, path)| !path.exists() && hub::repository(path).is_none());
+        let gone = gone
+            .map(|(option, path)| (format!("path: {}", path.display()), format!("{option} PATH")));
+        let (places, options): (Vec<_>, Vec<_>) = gone.unzip();
+        let moved = match options.len() {
+            0 => return Ok(()),
+            1 => "if it was moved, name its new place",
+            _ => "if they were moved, name their new places",
+        };
+        let (place, remedy) = (places.join("\n  "), format!("{moved}: `{}`", options.join(" ")));
         let (what, expected) = ("what the run was given is gone", "what it began with");
         Err(Problem::missing(what, place, expected, remedy).into())
     }
@@ -223,17 +228,12 @@ impl Record {
     }
 }
 
-/// Whether a name is one on the Hub, and no path.
-fn is_of_hub(name: &Path) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with(HUB))
-}
-
 /// The measurements with paths that mean the same from any folder.
 fn placed(typed: &Evaluation) -> Evaluation {
     let features = typed.eval_features.as_ref().map(|name| match Path::new(name) {
-        file if file.is_file() => path_text(&absolute(file)),
+        file if file.is_file() => path_text(&lasting(file)),
         _ => name.clone(), // a network's
     });
-    let eval_judge = typed.eval_judge.as_deref().map(absolute);
+    let eval_judge = typed.eval_judge.as_deref().map(lasting);
     Evaluation { eval_features: features, eval_judge, ..typed.clone() }
 }

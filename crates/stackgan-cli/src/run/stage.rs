@@ -8,6 +8,7 @@ use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::tensorboard::Board;
 
+use super::folders::without_checkpoint;
 use super::record::Record;
 use crate::progress::{Manner, TrainProgress};
 use crate::report::RunReport;
@@ -44,7 +45,8 @@ pub(crate) fn train_stage(
     // What goes on is recorded at its start, after all refusals.
     let mut begun = !dir.files().config().is_file();
     if begun {
-        record.begin(dir, 0, &device)?;
+        let begun = record.begin(dir, 0, &device);
+        begun.map_err(|error| without_checkpoint(error, Some(dir.path())))?;
     }
     let (mut board, mut report) = (Board::new(dir.path()), RunReport::new(dir));
     let mut progress = TrainProgress::new(manner, name);
@@ -73,11 +75,12 @@ pub(crate) fn train_stage(
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
+            let error = without_checkpoint(error.into(), Some(dir.path()));
             drop(report.fail(&error.to_string())); // a full disk must not hide what happened
             if begun {
                 drop(record.end(dir, "failed", (None, &error.to_string())));
             }
-            return Err(error.into());
+            return Err(error);
         }
     };
     let how = why(outcome.reason);

@@ -43,6 +43,9 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
         Uncaptioned::Refuse | Uncaptioned::ClassName => survey.uncaptioned.len(),
         Uncaptioned::LeaveOut => 0, // a note gives their number
     };
+    let write = format!(
+        "write them, leave such pictures out with {LEAVE_OUT}, or take the names of folders for captions with {CLASS_NAME}"
+    );
     report.said(
         "*.txt",
         "captions beside the pictures, one a line",
@@ -53,9 +56,11 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
             (0, _) => Status::Found { detail: counted(beside, "file") },
             _ => Status::Wrong {
                 detail: format!("{bare} of {} without captions ({few})", counted(n, "picture")),
-                remedy: format!(
-                    "write them, leave such pictures out with {LEAVE_OUT}, or take the names of folders for captions with {CLASS_NAME}"
-                ),
+                remedy: if survey.captions_are_near() {
+                    "correct the names in tables, below: their captions are there".to_owned()
+                } else {
+                    write
+                },
             },
         },
     );
@@ -80,10 +85,9 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
         let detail = format!("captions of {pictures}; columns used: {}", columns.join(", "));
         report.said(&first_few(&survey.tables), "tables", Status::Found { detail });
     }
-    if !survey.named_only.is_empty() {
+    if let Some(remedy) = survey.names_remedy() {
         let (n, few) = (counted(survey.named_only.len(), "name"), first_few(&survey.named_only));
         let detail = format!("{n} without a picture ({few})");
-        let remedy = "add the pictures, or take the rows out".to_owned();
         report.said("metadata.*", "names in tables", Status::Wrong { detail, remedy });
     }
     (report.into_parts(), survey.notes())
@@ -125,6 +129,11 @@ mod tests {
         );
         write("metadata.csv", "file_name,text\nred/b.jpg,none\n");
         assert!(said().contains("1 name without a picture (red/b.jpg)"), "{}", said());
+        write("metadata.csv", "file_name,text\nred/b.jpg,none\nred/A.jpg,a\n");
+        for part in ["2 names without", "1 differs only in capitals (red/A.jpg for red/a.jpg); add"]
+        {
+            assert!(said().contains(part), "{part} in {}", said());
+        }
         write("metadata.csv", "name,text\nred/b.jpg,none\n");
         assert!(said().contains("WRONG") && said().contains("no file names"), "{}", said());
         assert!(said().contains("  metadata.csv ") && !said().contains("archive"), "{}", said());

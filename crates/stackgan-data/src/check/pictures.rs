@@ -20,6 +20,9 @@ pub struct Examined {
     pub unusable: Vec<usize>,
     /// Number of usable pictures without a box that are wider or higher than 4:3.
     pub oblong: usize,
+    /// The positions in the dataset of the usable pictures whose box reaches more than a pixel beyond
+    /// them, rising. The square around it is cut at the edge.
+    pub beyond: Vec<usize>,
     /// Test pictures that are also in training.
     pub copies: Option<Copies>,
 }
@@ -28,9 +31,10 @@ pub struct Examined {
 struct Usable {
     sha256: String,
     is_oblong: bool,
+    reaches_beyond: bool,
 }
 
-/// Decodes every picture of a dataset, and checks that its box lies inside.
+/// Decodes every picture of a dataset, and checks that its box lies in it, at least in part.
 ///
 /// `progress` is called with the number of finished pictures and the total, from several threads.
 ///
@@ -46,12 +50,14 @@ pub fn pictures(
     let usable = |item: &Item| {
         let bytes = read_bounded(&item.image, MAX_FILE)?;
         let image = decode_as(&bytes, dataset.orientation, &item.image)?;
-        let part = |bounds| crop::part(bounds, image.dimensions(), &item.image);
-        let part = item.bounding_box.map(part).transpose()?;
         let (width, height) = image.dimensions();
+        let part = |bounds| crop::part(bounds, (width, height), &item.image);
+        let part = item.bounding_box.map(part).transpose()?;
+        let beyond = |bounds| crop::reaches_beyond(bounds, (width, height));
+        let reaches_beyond = item.bounding_box.is_some_and(beyond);
         // Sides are at most `MAX_SIDE`.
         let is_oblong = part.is_none() && width.max(height) * 3 > width.min(height) * 4;
-        Ok(Usable { sha256: sha256(&bytes), is_oblong })
+        Ok(Usable { sha256: sha256(&bytes), is_oblong, reaches_beyond })
     };
     let found = dataset.items.par_iter().map(|item| {
         let found = usable(item);
@@ -61,6 +67,8 @@ pub fn pictures(
     let found: Vec<Result<Usable>> = found.collect();
     let good = || dataset.items.iter().zip(&found).filter_map(|(i, f)| Some((i, f.as_ref().ok()?)));
     let oblong = good().filter(|(_, picture)| picture.is_oblong).count();
+    let beyond = found.iter().enumerate().filter_map(|(i, f)| Some((i, f.as_ref().ok()?)));
+    let beyond = beyond.filter(|(_, picture)| picture.reaches_beyond).map(|(i, _)| i).collect();
     let copies = copies::between(good().map(|(item, picture)| (item, &*picture.sha256)));
     let faults = found.into_iter().enumerate().filter_map(|(i, found)| Some((i, found.err()?)));
     let (unusable, faults): (Vec<usize>, Vec<Error>) = faults.unzip();
@@ -69,7 +77,8 @@ pub fn pictures(
         (Some(error), Damaged::Refuse) => Err(error),
         (Some(error), _) if faults.len() == total => Err(error),
         (fault, _) => {
-            Ok(Examined { left_out: fault.map(already_left_out), unusable, oblong, copies })
+            let left_out = fault.map(already_left_out);
+            Ok(Examined { left_out, unusable, oblong, beyond, copies })
         }
     }
 }
@@ -113,6 +122,22 @@ mod tests {
             assert!(said.starts_with("no picture of 1 can be used"), "{said}");
             assert!(!said.contains("leave"), "nothing would be left: {said}");
         }
+    }
+
+    /// A box that has no pixel of its picture is outside, also if the square around it is not.
+    #[test]
+    fn boxes_that_reach_beyond_are_counted_and_those_outside_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut data = crate::testing::dataset(dir.path(), 5, 3);
+        for (item, x) in data.items.iter_mut().zip([10.0, 60.0, 31.0, 79.0, 90.0]) {
+            image::RgbImage::new(80, 80).save(&item.image).unwrap();
+            item.bounding_box = Some(BoundingBox { x, y: 10.0, width: 50.0, height: 50.0 });
+        }
+        let found = pictures(&data, Damaged::LeaveOut, &|_, _| {}).unwrap();
+        assert_eq!((found.beyond, found.unusable), (vec![1, 3], vec![4]));
+        let said = pictures(&data, Damaged::Refuse, &|_, _| {}).unwrap_err().to_string();
+        let part = "4.png: bounding box lies outside of the picture (found x 90, y 10, width 50, height 50)";
+        assert!(said.starts_with("1 of 5 pictures") && said.contains(part), "{said}");
     }
 
     #[test]

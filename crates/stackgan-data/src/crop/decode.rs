@@ -24,7 +24,7 @@ pub const MAX_SIDE: u32 = 8192;
 
 /// Maximum area, in pixels: that of telephones with 48 and 50 million. Decoding takes at most 12 bytes
 /// of heap a pixel, so 0.8 GB in each thread (tests/heap).
-pub const MAX_AREA: u64 = 64_000_000;
+const MAX_AREA: u64 = 64_000_000;
 
 /// Maximum length of a picture file, in bytes.
 pub const MAX_FILE: u64 = 128 << 20;
@@ -40,7 +40,7 @@ pub fn decode(bytes: &[u8], file: &Path) -> Result<RgbImage> {
 /// Decodes a JPEG, PNG or WebP; `file` is for messages.
 ///
 /// # Errors
-/// When the format is another, or the picture is larger than [`MAX_SIDE`] or [`MAX_AREA`],
+/// When the format is another, or the picture is larger than [`MAX_SIDE`] or 64 million pixels,
 /// truncated, damaged or animated. A panic in the decoder is reported as such an error too.
 pub fn decode_as(bytes: &[u8], orientation: Orientation, file: &Path) -> Result<RgbImage> {
     let too_large = |found: String| {

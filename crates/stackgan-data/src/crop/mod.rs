@@ -8,7 +8,7 @@ mod decode;
 mod webp;
 
 pub use crate::dataset::Orientation;
-pub use decode::{MAX_AREA, MAX_FILE, MAX_SIDE, decode, decode_as};
+pub use decode::{MAX_FILE, MAX_SIDE, decode, decode_as};
 
 use crate::counted;
 use crate::dataset::BoundingBox;
@@ -48,8 +48,7 @@ impl PictureSize {
     }
 
     /// The size whose prepared side is `side`.
-    #[must_use]
-    pub const fn from_prepared(side: usize) -> Option<Self> {
+    pub(crate) const fn from_prepared(side: usize) -> Option<Self> {
         match side {
             76 => Some(Self::Stage1),
             304 => Some(Self::Stage2),
@@ -143,8 +142,7 @@ pub fn crop_rule(bounds: BoundingBox, width: u32, height: u32) -> Option<Rect> {
 }
 
 /// The largest square around the centre of a picture; half a pixel is rounded to the left and up.
-#[must_use]
-pub fn centred_square(width: u32, height: u32) -> Rect {
+fn centred_square(width: u32, height: u32) -> Rect {
     let side = width.min(height);
     Rect { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side }
 }
@@ -166,16 +164,22 @@ pub(crate) fn taken(
     }
 }
 
-/// Applies [`crop_rule`] to the picture in `file`.
+/// Applies [`crop_rule`] to the picture in `file`. Boxes that reach beyond the picture are cut, as
+/// the release's are.
+///
+/// Differs from the release: there, the square around a box that lies outside may reach into the
+/// picture, and is taken.
 ///
 /// # Errors
-/// When the box lies outside of the picture.
+/// When no part of the box lies in the picture.
 pub(crate) fn part(bounds: BoundingBox, (width, height): (u32, u32), file: &Path) -> Result<Rect> {
-    crop_rule(bounds, width, height).ok_or_else(|| {
-        let small = bounds.width.max(bounds.height) < 2.0;
+    let BoundingBox { x, y, width: w, height: h } = bounds;
+    let meets = |from: f64, length: f64, limit: u32| from < f64::from(limit) && from + length > 0.0;
+    let inside = meets(x, w, width) && meets(y, h, height);
+    crop_rule(bounds, width, height).filter(|_| inside).ok_or_else(|| {
         Error::malformed(
             file,
-            if small {
+            if inside {
                 "bounding box is too small"
             } else {
                 "bounding box lies outside of the picture"
@@ -185,6 +189,12 @@ pub(crate) fn part(bounds: BoundingBox, (width, height): (u32, u32), file: &Path
             "correct the picture's box in bounding_boxes.txt or in the table",
         )
     })
+}
+
+/// Whether a box reaches beyond its picture by more than the pixel that may come of rounding.
+pub(crate) fn reaches_beyond(bounds: BoundingBox, (width, height): (u32, u32)) -> bool {
+    let BoundingBox { x, y, width: w, height: h } = bounds;
+    x.min(y) < -1.0 || x + w > f64::from(width) + 1.0 || y + h > f64::from(height) + 1.0
 }
 
 /// The error for a dataset of `n` pictures, some of which have these faults.
@@ -351,6 +361,39 @@ mod tests {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
             assert_eq!(crop_rule(bounds(bad, 0.0, 5.0, 5.0), 10, 10), None);
         }
+    }
+
+    /// The square around a box may reach into a picture where the box does not.
+    #[test]
+    fn a_box_without_a_pixel_of_its_picture_is_refused_and_one_with_some_is_cut() {
+        let of = |x, y, w, h| part(bounds(x, y, w, h), (80, 60), Path::new("a.png"));
+        for (x, y, w, h) in [
+            (90.0, 70.0, 50.0, 50.0), // its square begins at 78, 58
+            (80.0, 0.0, 50.0, 50.0),
+            (0.0, 60.0, 50.0, 50.0),
+            (-50.0, 0.0, 50.0, 50.0),
+            (0.0, -50.5, 50.0, 50.0),
+            (90.0, 0.0, 1.0, 1.0),
+            (f64::NAN, 0.0, 50.0, 50.0),
+        ] {
+            let said = of(x, y, w, h).unwrap_err().to_string();
+            assert!(said.contains("lies outside of the picture"), "{said}");
+            assert!(said.contains("a.png") && said.contains("within 80 x 60"), "{said}");
+        }
+        for (x, y, w, h, beyond) in [
+            (79.5, 59.5, 50.0, 50.0, true),
+            (-49.5, -49.5, 50.0, 50.0, true),
+            (70.0, 10.0, 11.5, 40.0, true),
+            (10.0, 20.0, 40.0, 41.0, false),
+            (-1.0, -1.0, 82.0, 62.0, false),
+            (10.0, 10.0, 20.0, 20.0, false),
+        ] {
+            let bounds = bounds(x, y, w, h);
+            assert_eq!(of(x, y, w, h).unwrap(), crop_rule(bounds, 80, 60).unwrap());
+            assert_eq!(reaches_beyond(bounds, (80, 60)), beyond, "{bounds}");
+        }
+        let small = of(10.0, 10.0, 1.9, 1.9).unwrap_err().to_string();
+        assert!(small.contains("too small"), "{small}");
     }
 
     fn noise_picture(width: u32, height: u32) -> RgbImage {

@@ -236,11 +236,11 @@ fn captions<'d>(texts: Table<'d>, features: Table<'d>, file: &Path) -> Result<Op
     let expected =
         format!("{} in fea_txt, one for each of raw_txt", counted(captions.len(), "row"));
     let pair = (expected, counted(n, "row"));
-    Err(no_fit(file, "raw_txt and fea_txt", pair))
+    Err(unlike_captions(file, "raw_txt and fea_txt", pair))
 }
 
 /// The error for embeddings and captions that do not fit.
-pub(super) fn no_fit(
+pub(super) fn unlike_captions(
     file: &Path,
     place: &str,
     pair: (impl Into<Box<str>>, impl Into<Box<str>>),

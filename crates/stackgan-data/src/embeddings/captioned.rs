@@ -6,9 +6,9 @@
 //! array with a list of captions beside it. They are told from the beginning of the file, not from
 //! its name: Torch's files of weights begin in the same way.
 
-use super::arrays::{self, Format, Opened, no_fit};
+use super::arrays::{self, Format, Opened, unlike_captions};
 use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM, fingerprint};
-use super::listed;
+use super::listed::list_beside;
 use super::maker::{Comparison, Maker};
 use super::sink::Imported;
 use super::source::{Source, extension, file_name, unknown_encoder};
@@ -66,7 +66,7 @@ pub fn captioned<T>(
                 (captions, Rows::Each(rows), "captions with their embeddings")
             }
             Opened::Bare(array) => {
-                let captions = list_beside(file, captions_of(&array, file)?)?;
+                let captions = captions_beside(file, captions_of(&array, file)?)?;
                 (captions, Rows::Parts(array), "an array with a list of captions")
             }
             // Several tensors by name are weights.
@@ -74,12 +74,12 @@ pub fn captioned<T>(
             Opened::Named(_) => return Err(of_pictures(file)),
         };
         if captions.is_empty() {
-            return Err(no_fit(file, "whole file", ("captions", "none")));
+            return Err(unlike_captions(file, "whole file", ("captions", "none")));
         }
         if let Some(at) = captions.iter().position(|caption| caption.len() > MAX_CAPTION) {
             let found = format!("a longer one, caption {}", at + 1);
             let expected = format!("captions of at most {MAX_CAPTION} bytes");
-            return Err(no_fit(file, "list of captions", (expected, found)));
+            return Err(unlike_captions(file, "list of captions", (expected, found)));
         }
         Ok(Some(then(&Captioned { file, bytes, captions, rows, form })))
     })
@@ -103,7 +103,11 @@ impl Captioned<'_> {
         let dim = self.rows.get(0).map_or(0, |row| row.len());
         if !(1..=MAX_DIM).contains(&dim) {
             let found = counted(dim, "number");
-            return Err(no_fit(self.file, "row 0", (format!("1 to {MAX_DIM} numbers"), found)));
+            return Err(unlike_captions(
+                self.file,
+                "row 0",
+                (format!("1 to {MAX_DIM} numbers"), found),
+            ));
         }
         let mut comparison =
             maker.map(|maker| Comparison::new(maker, dim, self.file)).transpose()?;
@@ -144,12 +148,14 @@ impl Captioned<'_> {
         let Some(row) = row else {
             let found = self.rows.get(r).map_or(0, |row| row.len());
             let pair = (format!("{dim} numbers as in the first"), counted(found, "number"));
-            return Err(no_fit(self.file, &place, pair));
+            return Err(unlike_captions(self.file, &place, pair));
         };
         let values = row.to_f32();
         match values.iter().find(|number| !number.is_finite()) {
             None => Ok(values),
-            Some(number) => Err(no_fit(self.file, &place, ("finite numbers", number.to_string()))),
+            Some(number) => {
+                Err(unlike_captions(self.file, &place, ("finite numbers", number.to_string())))
+            }
         }
     }
 }
@@ -201,30 +207,27 @@ fn captions_of(array: &ArrayView<'_>, file: &Path) -> Result<usize> {
         [n, _] | [n, 1, _] => Ok(n),
         ref other => {
             let found = format!("shape {other:?}");
-            Err(no_fit(file, "the array", ("shape (captions, width)", found)))
+            Err(unlike_captions(file, "the array", ("shape (captions, width)", found)))
         }
     }
 }
 
 /// The captions of `n` rows, from the list beside the file.
-fn list_beside(file: &Path, n: usize) -> Result<Vec<String>> {
-    let list = file.with_extension("txt");
-    if !list.is_file() {
-        return Err(Error::Missing {
-            what: "an array needs a list of its captions".to_owned(),
-            file: list,
-            expected: "the caption of each row, one a line".to_owned(),
-            remedy: "write the list; the embeddings of a dataset's captions are imported for it: `stackgan data import \
-                     DIR --embeddings FILE`"
-                .to_owned(),
-        });
-    }
-    let lines = listed::lines(&list)?;
+fn captions_beside(file: &Path, n: usize) -> Result<Vec<String>> {
+    let (list, lines) = list_beside(file, |list| {
+        Error::missing(
+            list,
+            "an array needs a list of its captions",
+            "the caption of each row, one a line",
+            "write the list; the embeddings of a dataset's captions are imported for it: `stackgan data import \
+             DIR --embeddings FILE`",
+        )
+    })?;
     if lines.len() == n {
         return Ok(lines);
     }
     let expected = format!("{}, as {} has rows", counted(n, "line"), file.display());
-    Err(no_fit(&list, "whole list", (expected, counted(lines.len(), "line"))))
+    Err(unlike_captions(&list, "whole list", (expected, counted(lines.len(), "line"))))
 }
 
 fn own(file: &Path) -> Error {

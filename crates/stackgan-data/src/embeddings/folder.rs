@@ -34,12 +34,12 @@ pub(super) fn sources(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
         .filter(|(_, path)| matches!(&*extension(path), "t7" | "npy" | "npz" | "safetensors"))
         .collect();
     if found.is_empty() {
-        return Err(Error::Missing {
-            what: "folder has no embeddings".to_owned(),
-            file: folder.to_path_buf(),
-            expected: "train/char-CNN-RNN-embeddings.pickle, or a .t7, .npy or .npz for each picture or class".to_owned(),
-            remedy: "name the folder or file of the embeddings".to_owned(),
-        });
+        return Err(Error::missing(
+            folder,
+            "folder has no embeddings",
+            "train/char-CNN-RNN-embeddings.pickle, or a .t7, .npy or .npz for each picture or class",
+            "name the folder or file of the embeddings",
+        ));
     }
     Ok(found)
 }

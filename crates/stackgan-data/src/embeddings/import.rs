@@ -74,12 +74,8 @@ pub fn check_source(path: &Path) -> Result<()> {
     if path.is_file() {
         return Ok(());
     }
-    Err(Error::Missing {
-        what: "there are no embeddings".to_owned(),
-        file: path.to_path_buf(),
-        expected: "a file or a folder of embeddings".to_owned(),
-        remedy: "check the path".to_owned(),
-    })
+    let expected = "a file or a folder of embeddings";
+    Err(Error::missing(path, "there are no embeddings", expected, "check the path"))
 }
 
 /// Imports a file that our own encoder or an earlier import wrote.

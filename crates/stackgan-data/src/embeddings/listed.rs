@@ -12,7 +12,7 @@ use crate::error::printable;
 use crate::formats::{ArrayView, read_bounded};
 use crate::prepared::Prepared;
 use crate::{Error, Result, captions as caption_files};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Maximum length of a list, in bytes: 600,000 captions of COCO take about 36 MB.
 const MAX_LIST: u64 = 512 << 20;
@@ -32,20 +32,18 @@ pub(super) fn import(
     sink: &mut Sink<'_>,
 ) -> Result<(&'static str, usize)> {
     let data = sink.data();
-    let list = file.with_extension("txt");
-    if !list.is_file() {
-        return Err(Error::Missing {
-            what: "an array without names needs a list of what its rows are".to_owned(),
-            file: list.clone(),
-            expected: "the caption of each row, one a line, or the name of each picture".to_owned(),
-            remedy: format!(
+    let (list, lines) = list_beside(file, |list| {
+        Error::missing(
+            list,
+            "an array without names needs a list of what its rows are",
+            "the caption of each row, one a line, or the name of each picture",
+            format!(
                 "`stackgan data captions DIR --output {}` writes the captions in their order: encode its lines, in \
                  that order; or name the arrays (.npz, .safetensors)",
                 list.display()
             ),
-        });
-    }
-    let lines = lines(&list)?;
+        )
+    })?;
     let n = array.shape.first().copied().unwrap_or(0);
     let rows = match *array.shape.as_slice() {
         [n, _] => n,
@@ -128,16 +126,14 @@ pub(super) fn push_rows(sink: &mut Sink<'_>, file: &Path, rows: &[ArrayView<'_>]
 
 /// The names of the `n` pictures of an array, from the list beside it.
 pub(super) fn names_beside(file: &Path, n: usize) -> Result<Vec<String>> {
-    let list = file.with_extension("txt");
-    if !list.is_file() {
-        return Err(Error::Missing {
-            what: "an array of several pictures needs a list of their names".to_owned(),
-            file: list,
-            expected: format!("{n} names of pictures, one a line"),
-            remedy: "write the list in the order of the array".to_owned(),
-        });
-    }
-    let lines = lines(&list)?;
+    let (list, lines) = list_beside(file, |list| {
+        Error::missing(
+            list,
+            "an array of several pictures needs a list of their names",
+            format!("{n} names of pictures, one a line"),
+            "write the list in the order of the array",
+        )
+    })?;
     if lines.len() == n {
         return Ok(lines);
     }
@@ -145,8 +141,21 @@ pub(super) fn names_beside(file: &Path, n: usize) -> Result<Vec<String>> {
     Err(no_fit(&list, "whole list", (expected, counted(lines.len(), "line"))))
 }
 
+/// The list beside the file of an array, and its lines. `missing` is the error if there is none.
+pub(super) fn list_beside(
+    file: &Path,
+    missing: impl FnOnce(&Path) -> Error,
+) -> Result<(PathBuf, Vec<String>)> {
+    let list = file.with_extension("txt");
+    if !list.is_file() {
+        return Err(missing(&list));
+    }
+    let lines = lines(&list)?;
+    Ok((list, lines))
+}
+
 /// The lines of a list. Blank lines count, except for the end of the last line.
-pub(super) fn lines(list: &Path) -> Result<Vec<String>> {
+fn lines(list: &Path) -> Result<Vec<String>> {
     let bytes = read_bounded(list, MAX_LIST)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| no_fit(list, "whole list", ("text in UTF-8", "other bytes")))?;

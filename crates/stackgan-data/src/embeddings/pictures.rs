@@ -122,14 +122,14 @@ impl<'a> Pictures<'a> {
             0 => String::new(),
             n => format!("; entries of other pictures: {n}, such as {}", printable(&strange)),
         };
-        Err(Error::Missing {
-            what: format!("{} of {} without embeddings", without.len(), counted(self.data.len(), "picture")),
-            file: file.to_path_buf(),
-            expected: format!("an entry for each picture, also for {}{beside}", first_few(&without)),
-            remedy: "take the embeddings of this dataset, all of them, named as `stackgan data captions --names` \
-                     lists its pictures"
-                .to_owned(),
-        })
+        let all = counted(self.data.len(), "picture");
+        Err(Error::missing(
+            file,
+            format!("{} of {all} without embeddings", without.len()),
+            format!("an entry for each picture, also for {}{beside}", first_few(&without)),
+            "take the embeddings of this dataset, all of them, named as `stackgan data captions --names` \
+             lists its pictures",
+        ))
     }
 }
 

@@ -72,13 +72,12 @@ fn list_of(file: &Path) -> PathBuf {
 
 /// The error of a pickle that lists arrays without their names.
 pub(super) fn without_names(file: &Path) -> Error {
-    Error::Missing {
-        what: "list of the embeddings' pictures is missing".to_owned(),
-        file: list_of(file),
-        expected: "the names of the pictures, in the order of the embeddings".to_owned(),
-        remedy: "put the filenames.pickle of the same archive beside the embeddings; or pickle a dict of arrays by the names of pictures"
-            .to_owned(),
-    }
+    Error::missing(
+        &list_of(file),
+        "list of the embeddings' pictures is missing",
+        "the names of the pictures, in the order of the embeddings",
+        "put the filenames.pickle of the same archive beside the embeddings; or pickle a dict of arrays by the names of pictures",
+    )
 }
 
 /// Imports the pickles.

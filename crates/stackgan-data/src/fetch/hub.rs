@@ -234,13 +234,12 @@ impl Hub {
                 return Ok(folder);
             }
             let needed: Vec<&str> = wanted.iter().filter(|w| w.needed).map(|w| w.name).collect();
-            return Err(Error::Missing {
-                what: format!("hub:{repository} is not in the cache, and HF_HUB_OFFLINE is set"),
-                file: self.cache.path().join(repository.repo().folder_name()),
-                expected: needed.join(", "),
-                remedy: "fetch it once with HF_HUB_OFFLINE unset; or give a folder that holds it"
-                    .to_owned(),
-            });
+            return Err(Error::missing(
+                &self.cache.path().join(repository.repo().folder_name()),
+                format!("hub:{repository} is not in the cache, and HF_HUB_OFFLINE is set"),
+                needed.join(", "),
+                "fetch it once with HF_HUB_OFFLINE unset; or give a folder that holds it",
+            ));
         }
         self.fetched(repository, layout, hear).map_err(|error| {
             match self.kept(repository, wanted, Enough::Needed) {
@@ -278,12 +277,8 @@ impl Hub {
             let Some(file) = listing.siblings.iter().find(|file| file.rfilename == wanted.name)
             else {
                 if wanted.needed {
-                    return Err(Error::Missing {
-                        what: format!("hub:{repository} has no {}", wanted.name),
-                        file: path,
-                        expected: layout.expected.to_owned(),
-                        remedy: layout.remedy.to_owned(),
-                    });
+                    let what = format!("hub:{repository} has no {}", wanted.name);
+                    return Err(Error::missing(&path, what, layout.expected, layout.remedy));
                 }
                 let mark = absent(&home, &listing.sha, wanted);
                 make_folder(mark.parent().unwrap_or(&home))?;

@@ -212,12 +212,12 @@ fn find(
                 Ok(Found::ByHand)
             } else {
                 let gives: Vec<String> = item.gives.iter().map(|any| any.join(" or ")).collect();
-                Err(Error::Missing {
-                    what: format!("the folder to fetch from has no {}", item.what),
-                    file: archive,
-                    expected: format!("{}, or unpacked: {}", item.name, gives.join(", ")),
-                    remedy: "put the file there, or fetch without `--from`".to_owned(),
-                })
+                Err(Error::missing(
+                    &archive,
+                    format!("the folder to fetch from has no {}", item.what),
+                    format!("{}, or unpacked: {}", item.name, gives.join(", ")),
+                    "put the file there, or fetch without `--from`",
+                ))
             };
         }
         Some(From::Web(base)) => vec![format!("{base}/{}", item.name)],
@@ -279,12 +279,12 @@ pub fn verify(set: &Set<'_>, into: &Path, hear: &mut Listener<'_>) -> Result<Vec
         }
     }
     if !found {
-        return Err(Error::Missing {
-            what: format!("there is nothing of {} to verify", set.title),
-            file: into.to_path_buf(),
-            expected: "what a fetch puts there".to_owned(),
-            remedy: format!("fetch it first: `stackgan data fetch {}`", set.name),
-        });
+        return Err(Error::missing(
+            into,
+            format!("there is nothing of {} to verify", set.title),
+            "what a fetch puts there",
+            format!("fetch it first: `stackgan data fetch {}`", set.name),
+        ));
     }
     if bad.is_empty() {
         return Ok(said);

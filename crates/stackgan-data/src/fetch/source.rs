@@ -47,12 +47,12 @@ impl From {
         if folder.is_dir() {
             return Ok(Self::Folder(folder));
         }
-        Err(Error::Missing {
-            what: "there is no such folder to fetch from".to_owned(),
-            file: folder,
-            expected: "a folder with the set's archives, or with the set unpacked".to_owned(),
-            remedy: "check the path".to_owned(),
-        })
+        Err(Error::missing(
+            &folder,
+            "there is no such folder to fetch from",
+            "a folder with the set's archives, or with the set unpacked",
+            "check the path",
+        ))
     }
 
     /// The hashes that the mirror itself lists, by file name. They are used for files without a

@@ -61,12 +61,6 @@ impl<'a> ArrayView<'a> {
         (last < held).then_some(Self { dtype, shape, strides, offset, bytes })
     }
 
-    /// Element type and byte order.
-    #[must_use]
-    pub const fn dtype(&self) -> DType {
-        self.dtype
-    }
-
     /// Size of each dimension.
     #[must_use]
     pub fn shape(&self) -> &[usize] {

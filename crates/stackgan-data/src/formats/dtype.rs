@@ -3,7 +3,7 @@
 
 /// The kind of number of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `b1`: one byte, zero or one.
     Bool,
     /// `i1`, `i2`, `i4`, `i8`: two's complement.
@@ -47,15 +47,25 @@ impl DType {
         Some(Self { kind, size, big_endian: false })
     }
 
+    /// The type that Torch calls by this name, as in `FloatTensor`; `None` for any other name.
+    pub(crate) fn of_torch(name: &[u8]) -> Option<Self> {
+        let (kind, size) = match name {
+            b"Byte" => (Kind::Unsigned, 1),
+            b"Char" => (Kind::Int, 1),
+            b"Short" => (Kind::Int, 2),
+            b"Int" => (Kind::Int, 4),
+            b"Long" => (Kind::Int, 8),
+            b"Half" => (Kind::Float, 2),
+            b"Float" => (Kind::Float, 4),
+            b"Double" => (Kind::Float, 8),
+            _ => return None,
+        };
+        Some(Self::little(kind, size))
+    }
+
     /// The little-endian type of a kind and size.
     pub(crate) const fn little(kind: Kind, size: u8) -> Self {
         Self { kind, size, big_endian: false }
-    }
-
-    /// The kind of number.
-    #[must_use]
-    pub const fn kind(self) -> Kind {
-        self.kind
     }
 
     /// Size of an element in bytes: 1, 2, 4 or 8.

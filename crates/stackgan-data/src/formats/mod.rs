@@ -20,7 +20,8 @@ mod zip;
 
 pub use array::ArrayView;
 pub(crate) use array::Layout;
-pub use dtype::{DType, Kind};
+pub use dtype::DType;
+pub(crate) use dtype::Kind;
 
 use crate::{Error, Result};
 use std::fs::File;

@@ -221,12 +221,12 @@ impl Reader<'_> {
 /// The number of rows of each array of the release's embeddings.
 fn embedding_rows(file: &Path, names: &Path, n: usize) -> Result<Vec<usize>> {
     if !file.is_file() {
-        return Err(Error::Missing {
-            what: "there are neither captions nor embeddings".to_owned(),
-            file: file.to_path_buf(),
-            expected: "annotations/captions_train2014.json and captions_val2014.json, or the release's embeddings in this place".to_owned(),
-            remedy: "fetch the annotations with `stackgan data fetch coco`".to_owned(),
-        });
+        return Err(Error::missing(
+            file,
+            "there are neither captions nor embeddings",
+            "annotations/captions_train2014.json and captions_val2014.json, or the release's embeddings in this place",
+            "fetch the annotations with `stackgan data fetch coco`",
+        ));
     }
     let bytes = read_bounded(file, pickle::MAX_FILE)?;
     let document = pickle::decode(&bytes, file)?;

@@ -88,13 +88,12 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let parts = Parts::of(dir);
     let missing = parts.missing();
     if !missing.is_empty() {
-        return Err(Error::Missing {
-            what: format!("the CUB layout lacks {}", counted(missing.len(), "part")),
-            file: dir.to_path_buf(),
-            expected: missing.join(", "),
-            remedy: "run `stackgan data check` on the folder to see what makes each part"
-                .to_owned(),
-        });
+        return Err(Error::missing(
+            dir,
+            format!("the CUB layout lacks {}", counted(missing.len(), "part")),
+            missing.join(", "),
+            "run `stackgan data check` on the folder to see what makes each part",
+        ));
     }
     let canonical = |path: &Path| path.canonicalize().map_err(|e| Error::read(path, e));
     let (images, text) = (canonical(&parts.images)?, canonical(&parts.text)?);

@@ -14,12 +14,8 @@ use std::path::Path;
 /// When `dir` matches no kind or several; says what was looked for in each.
 pub fn detect(dir: &Path) -> Result<Kind> {
     if !dir.is_dir() {
-        return Err(Error::Missing {
-            what: "there is no such folder".to_owned(),
-            file: dir.to_path_buf(),
-            expected: "a dataset folder".to_owned(),
-            remedy: "check the path".to_owned(),
-        });
+        let what = "there is no such folder";
+        return Err(Error::missing(dir, what, "a dataset folder", "check the path"));
     }
     let found: Vec<Kind> = Kind::ALL.into_iter().filter(|&kind| bears_marks(dir, kind)).collect();
     if let [kind] = found.as_slice() {
@@ -43,12 +39,7 @@ pub fn detect(dir: &Path) -> Result<Kind> {
                  metadata.csv with the columns file_name and text; if they lie in folders whose names say what they show, {CLASS_NAME}"
             );
         }
-        return Err(Error::Missing {
-            what,
-            file: dir.to_path_buf(),
-            expected: format!("one of: {}", marks.join("; ")),
-            remedy,
-        });
+        return Err(Error::missing(dir, what, format!("one of: {}", marks.join("; ")), remedy));
     }
     let names: Vec<&str> = found.iter().map(|kind| kind.name()).collect();
     Err(Error::malformed(
@@ -153,6 +144,8 @@ mod tests {
             (&["red/metadata.csv", "blue/metadata.csv"], Kind::Folder),
             (&["train/red/metadata.csv", "x.jpg"], Kind::Folder),
             (&["red/a.JPG", "red/a.txt"], Kind::Folder),
+            (&["IMG_1.JPG", "IMG_1.TXT"], Kind::Folder),
+            (&["red/b.c.webp", "red/b.c.Txt", "red/a.jpg"], Kind::Folder),
         ] {
             assert_eq!(detect(with(names).path()).unwrap(), kind, "{names:?}");
         }
@@ -160,7 +153,13 @@ mod tests {
 
     #[test]
     fn unknown_and_ambiguous_folders_are_told_what_was_looked_for() {
-        for names in [&[][..], &["a.jpg", "b.txt"], &["jpg/x.jpg"], &["images/x.jpg"]] {
+        for names in [
+            &[][..],
+            &["a.jpg", "b.txt"],
+            &["a.jpg", "b/a.TXT", "a.TXT/x", "a"],
+            &["jpg/x.jpg"],
+            &["images/x.jpg"],
+        ] {
             let said = detect(with(names).path()).unwrap_err().to_string();
             for kind in Kind::ALL {
                 assert!(said.contains(&format!("{} (", kind.name())), "{said}");

@@ -6,7 +6,7 @@
 //! ```text
 //! DIR/a.jpg  a.txt  b.png  b.txt  captions beside the pictures, any number
 //! DIR/red/a.jpg red/a.txt blue/…  two folders or more: each is a class
-//! DIR/train/…  test/…             the split (validation, val and dev count as test)
+//! DIR/train/…  test/…             the split (validation, valid, val and dev count as test)
 //! DIR/metadata.csv                file_name,text[,class,split,x,y,width,height]
 //! DIR/metadata.jsonl              {"file_name", "text": one or a list[, "class", "split", "bbox"]}
 //! ```
@@ -21,6 +21,8 @@
 //! hanzhanggit/StackGAN issues 14, 37 and 58).
 
 mod class_names;
+mod near;
+mod sides;
 mod survey;
 mod table;
 
@@ -41,8 +43,9 @@ use std::path::Path;
 /// Reads the folder `dir`. No picture is opened.
 ///
 /// # Errors
-/// Lists all pictures without captions, all captions that cannot be used, and all names in
-/// tables without a picture; names the table and row of whatever does not match.
+/// Lists all pictures without captions, all captions that cannot be used, all names in tables
+/// without a picture, and what lies beside a split; names the table and row of whatever does not
+/// match.
 pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let mut survey = Survey::of(dir)?;
     if how.uncaptioned == Uncaptioned::ClassName {
@@ -69,21 +72,21 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
             notes.extend(survey.unread_left_out());
         }
     }
-    absent.check(
-        dir,
-        format!("write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with {LEAVE_OUT}, or take the names of folders for captions with {CLASS_NAME}"),
-    )?;
+    let captions = how.uncaptioned != Uncaptioned::LeaveOut && !survey.captions_are_near();
+    let captions = captions.then(|| format!("write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with {LEAVE_OUT}, or take the names of folders for captions with {CLASS_NAME}"));
+    let remedies: Vec<String> = survey.names_remedy().into_iter().chain(captions).collect();
+    absent.check(dir, remedies.join("; "))?;
     if survey.pictures.is_empty() {
-        return Err(Error::Missing {
-            what: "the folder has no pictures with captions".to_owned(),
-            file: dir.to_path_buf(),
-            expected: "NAME.jpg, NAME.png or NAME.webp with NAME.txt, or metadata.csv".to_owned(),
-            remedy: "`stackgan data check DIR --kind folder` shows the layouts that are read"
-                .to_owned(),
-        });
+        return Err(Error::missing(
+            dir,
+            "the folder has no pictures with captions",
+            "NAME.jpg, NAME.png or NAME.webp with NAME.txt, or metadata.csv",
+            "`stackgan data check DIR --kind folder` shows the layouts that are read",
+        ));
     }
     let (labels, classes) = survey.labels(dir)?;
     let splits = survey.splits(dir)?;
+    let unheeded = splits.is_none().then(|| sides::unheeded(&survey.pictures)).flatten();
     let mut items = Vec::with_capacity(survey.pictures.len());
     for (i, (key, found)) in std::mem::take(&mut survey.pictures).into_iter().enumerate() {
         items.push(Item {
@@ -97,6 +100,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     }
     if splits.is_none() {
         notes.push(divide(&mut items, classes, how.split_seed));
+        notes.extend(unheeded);
     }
     notes.push(match classes {
         Classes::Known | Classes::AsCaptions => counted(distinct(&labels), "class"),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Names `file`, the entry and the offending key.
-pub fn checked_key<'k>(key: &'k str, file: &Path, entry: usize) -> Result<&'k str> {
+pub(crate) fn checked_key<'k>(key: &'k str, file: &Path, entry: usize) -> Result<&'k str> {
     let plain = |name: &str| !matches!(name, "" | "." | "..");
     let safe = key.len() <= 1024
         && key.split('/').all(plain)
@@ -32,7 +32,7 @@ pub fn checked_key<'k>(key: &'k str, file: &Path, entry: usize) -> Result<&'k st
 ///
 /// # Errors
 /// When a link leads out of `root`, or the path cannot be examined.
-pub fn inside(root: &Path, name: &str) -> Result<Option<PathBuf>> {
+pub(crate) fn inside(root: &Path, name: &str) -> Result<Option<PathBuf>> {
     let path = root.join(name);
     let real = match path.canonicalize() {
         Ok(real) => real,

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Maximum length of a list (`images.txt`, `filenames.pickle`) in bytes.
-pub const MAX_LIST: u64 = 64 << 20;
+pub(crate) const MAX_LIST: u64 = 64 << 20;
 
 /// Reads the names in a `filenames.pickle`, in order; each is a safe relative path.
 ///
 /// # Errors
 /// When the file is not a list of strings, or a name is unsafe or occurs twice.
-pub fn names(file: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(file: &Path) -> Result<Vec<String>> {
     let names = pickle::decode(&read_bounded(file, MAX_LIST)?, file)?.strings(file)?;
     let mut seen = BTreeSet::new();
     for (entry, name) in names.iter().enumerate() {
@@ -40,14 +40,14 @@ pub(super) fn twice(file: &Path, entry: usize, name: &str) -> Error {
 
 /// The classes in a `class_info.pickle`.
 #[derive(Debug)]
-pub struct Labels(Vec<u32>);
+pub(crate) struct Labels(Vec<u32>);
 
 impl Labels {
     /// Reads a list for the `n` pictures of the list `names`.
     ///
     /// # Errors
     /// When the file is not a list of that many classes.
-    pub fn read(path: &Path, names: &Path, n: usize) -> Result<Self> {
+    pub(crate) fn read(path: &Path, names: &Path, n: usize) -> Result<Self> {
         let labels = pickle::decode(&read_bounded(path, MAX_LIST)?, path)?.ints(path)?;
         if labels.len() != n {
             let expected = format!("{n} as {} has names", names.display());
@@ -74,14 +74,12 @@ impl Labels {
     }
 
     /// The class of entry `i`.
-    #[must_use]
-    pub fn get(&self, i: usize) -> Option<u32> {
+    pub(crate) fn get(&self, i: usize) -> Option<u32> {
         self.0.get(i).copied()
     }
 
     /// Number of different classes.
-    #[must_use]
-    pub fn classes(&self) -> usize {
+    pub(crate) fn classes(&self) -> usize {
         self.0.iter().collect::<BTreeSet<_>>().len()
     }
 }
@@ -110,12 +108,8 @@ impl Absent {
         if self.0.is_empty() {
             return Ok(());
         }
-        Err(Error::Missing {
-            what: "files that are needed are missing".to_owned(),
-            file: dir.to_path_buf(),
-            expected: self.lines().collect::<Vec<_>>().join("; "),
-            remedy,
-        })
+        let expected = self.lines().collect::<Vec<_>>().join("; ");
+        Err(Error::missing(dir, "files that are needed are missing", expected, remedy))
     }
 
     /// The missing parts, a group each.

@@ -28,9 +28,9 @@ mod split;
 pub use detect::detect;
 #[cfg(feature = "fetch")] // for what is unpacked
 pub(crate) use folder::{MAX_LINE, MAX_TABLE, side};
-pub use keys::{checked_key, inside};
+pub(crate) use keys::{checked_key, inside};
 pub use kind::Kind;
-pub use lists::{Labels, MAX_LIST, names};
+pub(crate) use lists::{Labels, MAX_LIST, names};
 pub use painted::is_painted;
 pub(crate) use reading::{CLASS_NAME, LEAVE_OUT};
 pub use reading::{Reading, Uncaptioned};

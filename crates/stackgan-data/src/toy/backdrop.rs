@@ -11,7 +11,7 @@ use super::shape::{
 
 /// The background of a bird.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Background {
+pub(super) enum Background {
     /// Open sky with clouds.
     Sky,
     /// Leaves, near and far.
@@ -28,12 +28,11 @@ pub enum Background {
 
 impl Background {
     /// All kinds.
-    pub const ALL: [Self; 6] =
+    pub(super) const ALL: [Self; 6] =
         [Self::Sky, Self::Leaves, Self::Water, Self::Snow, Self::Meadow, Self::Dusk];
 
     /// The word used in `attributes.csv`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Sky => "sky",
             Self::Leaves => "leaves",

@@ -13,46 +13,45 @@ use super::picture::{Facing, Picture, Pose};
 use super::species::{Length, Size};
 
 /// Number of captions of one picture.
-pub const PER_PICTURE: usize = 10;
+pub(super) const PER_PICTURE: usize = 10;
 
 /// Maximum length of a caption in characters.
-pub const MAX_LEN: usize = 190;
+pub(super) const MAX_LEN: usize = 190;
 
 /// The attributes that a caption names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mentions {
+pub(super) struct Mentions {
     /// Colours of body, wing, belly and crown.
-    pub named: Named,
+    pub(super) named: Named,
     /// Colour of the beak.
-    pub beak: Option<Colour>,
+    pub(super) beak: Option<Colour>,
     /// Length of the beak.
-    pub beak_length: Option<Length>,
+    pub(super) beak_length: Option<Length>,
     /// Length of the tail.
-    pub tail: Option<Length>,
+    pub(super) tail: Option<Length>,
     /// Colour of the tail (that of the wings).
-    pub tail_colour: Option<Colour>,
+    pub(super) tail_colour: Option<Colour>,
     /// Size of the bird.
-    pub size: Option<Size>,
+    pub(super) size: Option<Size>,
     /// The direction in which it faces.
-    pub facing: Option<Facing>,
+    pub(super) facing: Option<Facing>,
     /// The background.
-    pub background: Option<Background>,
+    pub(super) background: Option<Background>,
     /// Its pose.
-    pub pose: Option<Pose>,
+    pub(super) pose: Option<Pose>,
 }
 
 /// A sentence and what it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caption {
+pub(super) struct Caption {
     /// The sentence.
-    pub text: String,
+    pub(super) text: String,
     /// The attributes that it names, all true of the picture.
-    pub mentions: Mentions,
+    pub(super) mentions: Mentions,
 }
 
 /// The [`PER_PICTURE`] captions of picture `index` of `seed`, all different.
-#[must_use]
-pub fn captions(seed: u64, index: usize, picture: &Picture) -> Vec<Caption> {
+pub(super) fn captions(seed: u64, index: usize, picture: &Picture) -> Vec<Caption> {
     let mut draws = Noise::new(seed).draws(Stream::ToyCaption, 0, index as u64);
     let mut all: Vec<Caption> = Vec::with_capacity(PER_PICTURE);
     while all.len() < PER_PICTURE {

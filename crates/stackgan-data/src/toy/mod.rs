@@ -1,8 +1,8 @@
 //! Toy birds: drawn pictures with captions, for a first run without any download.
 //!
 //! [`write()`] draws a dataset in the layout of CUB, so that it is read in the same way as the real
-//! birds. [`Picture`] draws one bird, [`captions()`] describes it, [`Judge`] determines the colours
-//! of a picture's parts, and [`named_in`] the colours that a caption names.
+//! birds. [`Judge`] determines the colours of a picture's parts, and [`named_in`] the colours that a
+//! caption names.
 //!
 //! The design follows a study of what a small network can learn in minutes: eight well separated
 //! colours, a body visible from both sides, a large crown, little jitter of pose, and held-out
@@ -25,12 +25,9 @@ mod species;
 mod tests;
 mod view;
 
-pub use backdrop::Background;
-pub use captions::{Caption, MAX_LEN, Mentions, PER_PICTURE, captions};
 pub use colour::Colour;
 pub use folder::{ToyConfig, ToyReport, is_toy, write};
 pub use grammar::{Named, named_in};
 pub use judge::{Agreement, Judge, Judged};
-pub use picture::{Drawn, Facing, Picture, Pose};
-pub use species::{Length, Size, Species};
+pub use picture::Facing;
 pub use view::{SIDE, box_reduce};

@@ -32,7 +32,7 @@ impl Facing {
 
 /// The pose of the bird.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pose {
+pub(super) enum Pose {
     /// Sitting level on a branch.
     Perched,
     /// Sitting steeply on a branch, head high.
@@ -45,8 +45,7 @@ pub enum Pose {
 
 impl Pose {
     /// The word used in `attributes.csv`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Perched => "perched",
             Self::Upright => "upright",
@@ -65,15 +64,15 @@ impl Pose {
 
 /// The attributes of one picture and the random numbers of its drawing.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub(super) struct Picture {
     /// The attributes of its class.
-    pub species: Species,
+    pub(super) species: Species,
     /// The direction in which it faces.
-    pub facing: Facing,
+    pub(super) facing: Facing,
     /// The background.
-    pub background: Background,
+    pub(super) background: Background,
     /// The pose.
-    pub pose: Pose,
+    pub(super) pose: Pose,
     jitter: Jitter,
     scenery: Draws,
 }
@@ -96,24 +95,23 @@ struct Jitter {
 
 /// A drawn picture.
 #[derive(Clone, Debug)]
-pub struct Drawn {
+pub(super) struct Drawn {
     /// [`Drawn::WIDTH`] x [`Drawn::HEIGHT`] RGB bytes, row by row.
-    pub rgb: Vec<u8>,
+    pub(super) rgb: Vec<u8>,
     /// The bird's bounding box, to a tenth of a pixel.
-    pub bounds: BoundingBox,
+    pub(super) bounds: BoundingBox,
 }
 
 impl Drawn {
     /// Width in pixels.
-    pub const WIDTH: u32 = WIDTH;
+    pub(super) const WIDTH: u32 = WIDTH;
     /// Height in pixels.
-    pub const HEIGHT: u32 = HEIGHT;
+    pub(super) const HEIGHT: u32 = HEIGHT;
 }
 
 impl Picture {
     /// Picture number `index` of `seed`, a bird of `species`.
-    #[must_use]
-    pub fn new(seed: u64, index: usize, species: Species) -> Self {
+    pub(super) fn new(seed: u64, index: usize, species: Species) -> Self {
         let noise = Noise::new(seed);
         let mut draws = noise.draws(Stream::Toy, 1, index as u64);
         let facing = if draws.chance(0.5) { Facing::Left } else { Facing::Right };
@@ -146,8 +144,7 @@ impl Picture {
     }
 
     /// Draws the picture and measures the bird.
-    #[must_use]
-    pub fn draw(&self) -> Drawn {
+    pub(super) fn draw(&self) -> Drawn {
         let drawing = self.compose();
         let [left, top, right, bottom] = drawing.bounds();
         let [x, y, width, height] =

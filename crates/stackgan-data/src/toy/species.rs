@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Length of a beak or a tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Length {
+pub(super) enum Length {
     /// "short"
     Short,
     /// "long"
@@ -23,8 +23,7 @@ pub enum Length {
 
 impl Length {
     /// The English adjective.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Short => "short",
             Self::Long => "long",
@@ -34,7 +33,7 @@ impl Length {
 
 /// Size of a bird.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Size {
+pub(super) enum Size {
     /// A small bird: round, with a big head and eye.
     Small,
     /// A large bird: drawn larger, leaner, with a smaller head.
@@ -43,8 +42,7 @@ pub enum Size {
 
 impl Size {
     /// The English adjective.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
             Self::Large => "large",
@@ -54,32 +52,31 @@ impl Size {
 
 /// The common attributes of all pictures of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Species {
+pub(super) struct Species {
     /// Head, back and breast.
-    pub body: Colour,
+    pub(super) body: Colour,
     /// Wing and tail.
-    pub wing: Colour,
+    pub(super) wing: Colour,
     /// Belly; never the body's colour.
-    pub belly: Colour,
+    pub(super) belly: Colour,
     /// Cap of the head.
-    pub crown: Colour,
+    pub(super) crown: Colour,
     /// Beak.
-    pub beak: Colour,
+    pub(super) beak: Colour,
     /// Length of the beak.
-    pub beak_length: Length,
+    pub(super) beak_length: Length,
     /// Length of the tail.
-    pub tail: Length,
+    pub(super) tail: Length,
     /// Size of the bird.
-    pub size: Size,
+    pub(super) size: Size,
     /// Whether the species is used for training or held out.
-    pub split: Split,
+    pub(super) split: Split,
 }
 
 impl Species {
     /// A name in the style of CUB's class folders, such as `Yellow_bellied_Red_Finch`. It is not
     /// unique; the class number is.
-    #[must_use]
-    pub fn class_name(&self) -> String {
+    pub(super) fn class_name(&self) -> String {
         let kind = match (self.size, self.beak_length, self.tail) {
             (Size::Small, Length::Short, Length::Short) => "Finch",
             (Size::Small, Length::Short, Length::Long) => "Wagtail",
@@ -94,8 +91,7 @@ impl Species {
     }
 
     /// The four colours that distinguish species.
-    #[must_use]
-    pub const fn plumage(&self) -> [Colour; 4] {
+    pub(super) const fn plumage(&self) -> [Colour; 4] {
         [self.body, self.wing, self.belly, self.crown]
     }
 }

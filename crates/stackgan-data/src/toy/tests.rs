@@ -5,7 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use super::species::species;
+use super::backdrop::Background;
+use super::captions::{Caption, MAX_LEN, Mentions, PER_PICTURE, captions};
+use super::picture::{Drawn, Picture, Pose};
+use super::species::{Length, Size, species};
 use super::*;
 use crate::dataset::Split;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use image::ImageFormat;
 
-use crate::captions::{MAX_CAPTION, clean};
+use crate::captions::{MAX_CAPTION, one_line};
 use crate::error::printable;
 use crate::layouts::MAX_LINE;
 
@@ -81,19 +81,13 @@ impl Captions {
     /// # Errors
     /// Says what is wrong with it.
     pub(super) fn add(&mut self, caption: &str) -> Result<(), String> {
-        if caption.len() > MAX_CAPTION {
-            return Err(format!(
-                "a caption of {} bytes, {MAX_CAPTION} are the most",
-                caption.len()
-            ));
-        }
-        let caption = clean(&caption.trim().replace(['\r', '\n'], " "));
-        if caption.len() > MAX_CAPTION {
-            return Err(format!(
-                "a caption of {} bytes, {MAX_CAPTION} are the most",
-                caption.len()
-            ));
-        }
+        let check = |caption: &str| match caption.len() {
+            ..=MAX_CAPTION => Ok(()),
+            n => Err(format!("a caption of {n} bytes, {MAX_CAPTION} are the most")),
+        };
+        check(caption)?;
+        let caption = one_line(caption);
+        check(&caption)?; // escapes make it longer
         self.bytes += caption.len();
         if self.bytes as u64 > MAX_LINE / 4 {
             return Err(format!("more than {} bytes of captions", MAX_LINE / 4));
@@ -121,5 +115,5 @@ pub(super) fn class(name: &str) -> Result<Option<String>, String> {
     if name.len() > CLASS {
         return Err(format!("a class of {} bytes: {}", name.len(), printable(name)));
     }
-    Ok(Some(clean(&name.replace(['\r', '\n'], " "))).filter(|name| !name.is_empty()))
+    Ok(Some(one_line(name)).filter(|name| !name.is_empty()))
 }

@@ -186,12 +186,8 @@ fn shown(path: &Path) -> String {
 }
 
 fn missing(source: &Path, what: &str) -> Error {
-    Error::Missing {
-        what: what.to_owned(),
-        file: source.to_path_buf(),
-        expected: "a .parquet, .tar, .tar.gz or .tgz file, or a folder with such files".to_owned(),
-        remedy: "check the path".to_owned(),
-    }
+    let expected = "a .parquet, .tar, .tar.gz or .tgz file, or a folder with such files";
+    Error::missing(source, what, expected, "check the path")
 }
 
 fn other(source: &Path) -> Error {

@@ -238,6 +238,9 @@ pub(super) fn convolve(
     }
 }
 
+/// Maximum number of values of a tensor that cuDNN describes.
+const LARGEST: usize = i32::MAX as usize;
+
 /// Runs the convolution of the whole batch, or returns `None` if there is no algorithm for it.
 fn convolve_whole(
     way: Way,
@@ -252,6 +255,11 @@ fn convolve_whole(
         bail!("convolution on a GPU: {dtype:?} with {:?}", b.dtype());
     }
     let (height, width) = g.out();
+    let values = [(g.height, g.width, g.in_channels), (height, width, g.out_channels)];
+    let most = values.map(|(height, width, channels)| g.images * height * width * channels);
+    if most.into_iter().any(|values| values > LARGEST) {
+        return Ok(None);
+    }
     let shape = match way {
         Way::Forward => (g.images, height, width, g.out_channels),
         Way::Input => (g.images, g.height, g.width, g.in_channels),

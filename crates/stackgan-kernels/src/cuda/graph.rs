@@ -1,6 +1,7 @@
 //! Work that is queued once and then replayed, as a CUDA graph.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use candle_core::cuda_backend::cudarc::driver::{CudaGraph, CudaStream, sys};
@@ -59,8 +60,11 @@ pub(crate) fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Resu
     release(&stream)?;
     let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
     stream.begin_capture(mode).map_err(Error::wrap)?;
-    let worked = work();
-    // Capture must end even if the work failed. An error that was recorded while a tensor was
+    // Capture must end even if the work failed, or panicked: candle's cache unwraps errors that were
+    // recorded while a tensor was dropped.
+    let worked = catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::Msg("the work panicked while it was recorded".to_owned())));
+    // An error that was recorded while a tensor was
     // dropped would be returned instead of ending it; the graph or `worked` tells of it as well.
     let context = stream.context();
     let _ = context.check_err();

@@ -9,7 +9,7 @@ use stackgan_data::embeddings;
 use stackgan_data::prepared::Prepared;
 
 use crate::datasets::{self, ANY_SIZE, open_any};
-use crate::output::{apart, outside, print, print_to_reader, write_file};
+use crate::output::{apart, outside, print, print_to_reader, spare, write_file};
 use crate::progress::Manner;
 
 /// What is listed.
@@ -29,6 +29,7 @@ pub(super) fn run(path: &Path, list: List, output: Option<&Path>, manner: Manner
     let prepared = datasets::files(path);
     let read = prepared.iter().map(PathBuf::as_path).chain([path]).map(Some);
     apart(&read.collect::<Vec<_>>(), &[("--output", output)])?;
+    output.map_or(Ok(()), |file| spare(("--output", file), &[]))?;
     let data = open_any(path, ANY_SIZE, manner)?;
     let text = match list {
         List::Captions => embeddings::captions_list(&data),

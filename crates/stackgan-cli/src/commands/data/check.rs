@@ -10,7 +10,7 @@ use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::Kind;
 use stackgan_data::prepared::Prepared;
-use stackgan_data::{counted, first_few};
+use stackgan_data::{counted, first_few, printable};
 use stackgan_train::config::{self, TrainConfig};
 
 use super::summary::Summary;
@@ -115,6 +115,7 @@ impl Found {
             check::pictures(&dataset, options.damaged(), progress)
         })?;
         self.warnings.extend(squeezed(&examined, (kind, options.fit())));
+        self.warnings.extend(cut(&examined, &dataset));
         self.warnings.extend(examined.copies.as_ref().map(|copies| format!("WARNING: {copies}")));
         self.pictures = Some(match examined.left_out {
             Some(error) => {
@@ -186,6 +187,22 @@ fn squeezed(examined: &Examined, (kind, fit): (Kind, Fit)) -> Option<String> {
              `stackgan data import DIR --fit centre` takes the largest square around the centre"
         )
     })
+}
+
+/// What is to be said of boxes that reach beyond their pictures.
+fn cut(examined: &Examined, dataset: &Dataset) -> Option<String> {
+    let first = dataset.items.get(*examined.beyond.first()?)?;
+    let n = examined.beyond.len();
+    let have = if n == 1 {
+        "has a box that reaches beyond it"
+    } else {
+        "have boxes that reach beyond them"
+    };
+    Some(format!(
+        "{} {have} (first: {}): their crops end at the edge",
+        counted(n, "picture"),
+        printable(&first.key)
+    ))
 }
 
 /// What is to be said if the preset's batches are larger than the dataset.

@@ -15,7 +15,7 @@ use stackgan_eval::features::Network;
 use stackgan_eval::features::inception::slim;
 use stackgan_train::run_files::MODEL;
 
-use super::origin::{Origin, kept_elsewhere};
+use super::origin::{Origin, check_new, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
@@ -43,6 +43,7 @@ pub(super) fn import(
     }
     let read = files.iter().map(PathBuf::as_path).chain(origin.encoder.as_deref()).map(Some);
     apart(&read.collect::<Vec<_>>(), &[("--out", Some(out))])?;
+    check_new(out)?;
     let encoder = origin.encoder()?;
     let tensors = numbers(checkpoint, (&needed, shapes), &context.device)?;
     let dataset = origin.dataset.as_deref().unwrap_or("unknown");

@@ -10,12 +10,12 @@ use stackgan_core::plain::state_dict::{from_state_dict, to_state_dict};
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_train::run_files::MODEL;
 
-use super::origin::{Origin, kept_elsewhere};
+use super::origin::{Origin, check_new, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
 use crate::models::{Loaded, load};
-use crate::output::{Written, apart, write_file};
+use crate::output::{Written, apart, spare, write_file};
 use crate::weights;
 
 /// Reads a state dict and writes a model; weights of a measuring network are stored for
@@ -43,6 +43,7 @@ pub(super) fn import(
     drop(bytes);
     let out = out.unwrap_or(Path::new(MODEL));
     apart(&[Some(file), origin.encoder.as_deref()], &[("--out", Some(out))])?;
+    check_new(out)?;
     let dataset = origin.dataset.as_deref().unwrap_or("coco");
     let model = from_state_dict(tensors, origin.encoder()?, dataset, &context.device)
         .with_context(|| format!("cannot import\n  file: {}", file.display()))?;
@@ -62,6 +63,7 @@ pub(super) fn export(path: &Path, out: &Path, context: &Context) -> Result<Writt
     }
     let Loaded { model, file, .. } = load(path, context)?;
     apart(&[Some(&file)], &[("--out", Some(out))])?;
+    spare(("--out", out), &[])?;
     let tensors = to_state_dict(&model)
         .with_context(|| format!("cannot export\n  file: {}", path.display()))?;
     let metadata = [("format".to_owned(), "pt".to_owned())].into();

@@ -16,8 +16,8 @@ use stackgan_data::fetch::hub::Repository;
 use stackgan_train::run_files::MODEL;
 
 use crate::context::Context;
-use crate::encoders::HUB;
 use crate::exit::Problem;
+use crate::hub::HUB;
 use crate::models::{Loaded, load};
 use crate::output::{Written, write_file};
 

@@ -1,5 +1,7 @@
 //! `stackgan model export --onnx`: the generator and the text encoder for ONNX runtimes.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -23,6 +25,7 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
     let written =
         [("--onnx", asked.generator.as_deref()), ("--onnx-encoder", asked.onnx_encoder.as_deref())];
     apart(&read, &written)?;
+    written.into_iter().try_for_each(|(option, file)| check_free(option, file))?;
     let stage = stage_of(&model, asked.stage, path)?;
     let cannot = || format!("cannot export\n  file: {}", path.display());
     if let Some(out) = &asked.onnx_encoder {
@@ -58,6 +61,39 @@ fn vectors(model: &Model, lines: impl Iterator<Item = Result<Vec<String>>>) -> R
         vectors.push(model.encode(&captions.iter().map(String::as_str).collect::<Vec<_>>())?);
     }
     Ok(Tensor::cat(&vectors, 0)?)
+}
+
+/// Refuses to replace a file, unless it is an ONNX file of this program.
+fn check_free(option: &str, file: Option<&Path>) -> Result<()> {
+    let Some(file) = file.filter(|file| file.is_file() && !is_ours(file).is_ok_and(|ours| ours))
+    else {
+        return Ok(());
+    };
+    let place = format!("option: {option} {}", file.display());
+    let parts = ("no file, or an ONNX file of this program", "another file of this name");
+    let remedy = "name another file; or remove this one, if it is no longer needed";
+    Err(Problem::usage("the export would replace a file", place, parts, remedy).into())
+}
+
+/// Whether a file is an ONNX file of this program: it begins with its graph, and says later whose it
+/// is.
+fn is_ours(file: &Path) -> io::Result<bool> {
+    const GRAPH: u8 = b':'; // field 7 of a `ModelProto`
+    const MARK: &[u8] = b"stackgan-onnx/";
+    const PIECE: u64 = 1 << 20;
+    let (mut file, mut bytes, mut begun) = (File::open(file)?, Vec::new(), false);
+    loop {
+        let kept = bytes.len().min(MARK.len() - 1); // the mark may lie across two pieces
+        bytes.drain(..bytes.len() - kept);
+        let read = (&mut file).take(PIECE).read_to_end(&mut bytes)?;
+        if read == 0 || !(begun || bytes.first() == Some(&GRAPH)) {
+            return Ok(false);
+        }
+        if bytes.windows(MARK.len()).any(|part| part == MARK) {
+            return Ok(true);
+        }
+        begun = true;
+    }
 }
 
 fn no_encoder(model: &Path) -> Problem {

@@ -1,4 +1,4 @@
-//! What weights that were made elsewhere do not say of themselves.
+//! What weights that were made elsewhere do not say of themselves, and where they may be written.
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,20 @@ pub(super) fn kept_elsewhere(out: Option<&Path>) -> Result<()> {
     Err(Problem::usage("the network is written to no file of yours", place, parts, remedy).into())
 }
 
+/// Refuses to replace a file by an imported model: a trained one may lie there.
+///
+/// # Errors
+/// Code 2.
+pub(super) fn check_new(out: &Path) -> Result<()> {
+    if !out.is_file() {
+        return Ok(());
+    }
+    let place = format!("file: {}", out.display());
+    let parts = ("no file", "one of this name");
+    let remedy = "name another file: `--out FILE`; or remove this one, if it is no longer needed";
+    Err(Problem::usage("the import would replace a file", place, parts, remedy).into())
+}
+
 /// Facts that the file does not contain.
 pub(super) struct Origin {
     /// The text encoder's file.
@@ -37,7 +51,6 @@ impl Origin {
     /// # Errors
     /// When the file cannot be read, or holds no encoder.
     pub(super) fn encoder(&self) -> Result<Option<CharCnnRnnEncoder>> {
-        let encoder = self.encoder.as_deref().map(encoders::load).transpose()?;
-        Ok(encoder.map(|encoder| encoder.with_standardise(None)).transpose()?)
+        self.encoder.as_deref().map(encoders::load).transpose()
     }
 }

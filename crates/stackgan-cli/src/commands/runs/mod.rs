@@ -1,8 +1,8 @@
 //! `stackgan runs`: information from run folders on disk, during training and afterwards.
 
 mod facts;
+mod listed;
 mod ls;
-mod number;
 mod show;
 mod watch;
 
@@ -14,7 +14,8 @@ use anyhow::Result;
 use crate::args;
 use crate::exit::Problem;
 use crate::progress::Manner;
-use crate::run::{is_run, list};
+use crate::run::is_run;
+use listed::listed;
 
 /// Runs the subcommand.
 pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
@@ -32,7 +33,7 @@ pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
 /// # Errors
 /// Code 4 when there is none.
 fn named(run: Option<&Path>, folder: &Path) -> Result<PathBuf> {
-    let runs = list(folder)?;
+    let runs = listed(folder)?;
     let found = match run {
         None => runs.last().cloned(),
         Some(run) if is_run(run) => Some(run.to_path_buf()),
@@ -105,11 +106,20 @@ mod tests {
         for name in ["birds", "last", "00001-toy"] {
             std::fs::write(root.path().join(name).join("run.json"), "{}").unwrap();
         }
-        let names: Vec<_> = list(root.path()).unwrap();
-        let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
-        assert_eq!(names, ["00000-toy", "birds", "00001-toy", "last"]);
+        let names = || {
+            let runs = listed(root.path()).unwrap();
+            runs.iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(), ["00000-toy", "birds", "00001-toy", "last"]);
         assert!(named(Some(Path::new("birds")), root.path()).unwrap().ends_with("birds"));
         assert!(named(None, root.path()).unwrap().ends_with("last"));
         assert!(named(Some(Path::new("no-run")), root.path()).is_err());
+        // A run whose record is lost stays; settings of another program make no run.
+        std::fs::rename(root.path().join("birds/run.json"), root.path().join("birds/config.toml"))
+            .unwrap();
+        std::fs::create_dir(root.path().join(".cargo")).unwrap();
+        std::fs::write(root.path().join(".cargo/config.toml"), "").unwrap();
+        assert_eq!(names(), ["00000-toy", "birds", "00001-toy", "last"]);
+        assert!(named(Some(Path::new("birds")), root.path()).unwrap().ends_with("birds"));
     }
 }

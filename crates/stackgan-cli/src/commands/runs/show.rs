@@ -7,10 +7,9 @@ use serde::Serialize;
 use stackgan_train::run_files::RunFiles;
 
 use super::facts::{Facts, State};
-use super::number::number;
 use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::duration;
-use crate::report::{Measurement, Measurements, RunReport};
+use crate::report::{Measurement, Measurements, RunReport, number};
 use crate::run::{Record, checkpoints};
 
 /// Shows one run.

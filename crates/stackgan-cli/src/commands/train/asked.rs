@@ -11,6 +11,7 @@ use stackgan_train::store::Store;
 
 use super::hours;
 use super::preset::Chosen;
+use super::writable::check_run;
 use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers, environment};
 use crate::context::Context;
@@ -36,10 +37,11 @@ impl Asked {
     ///
     /// # Errors
     /// Code 2 for options that contradict each other or the run, 3 or 4 if the run's files are damaged
-    /// or gone.
+    /// or gone, 4 if what it was given is gone, 6 if the run cannot be written.
     pub(super) fn of(args: &Train, context: &Context) -> Result<Self> {
         check_options(args)?;
         let (resumed, record) = taken_up(args)?;
+        check_run(args.run.as_deref())?; // before anything is said of it
         if let (None, None, Some(run)) = (&resumed, &record, &args.run)
             && args.data.is_none()
             && args.stage1.is_none()
@@ -67,6 +69,9 @@ impl Asked {
         let note = chosen.note().filter(|_| resumed.is_none());
         let mut wanted = Record::of(args, record, chosen.dataset);
         wanted.check_paths()?;
+        if resumed.is_some() {
+            wanted.check_there()?;
+        }
         let hours = hours::to_plan(args, &layers, &mut wanted, resumed.as_deref())?;
         Ok(Self { resumed, wanted, layers, config, hours, note })
     }

@@ -20,13 +20,13 @@ use super::pretrained::{matcher, projection};
 use super::reading::{Text, embeddings, imported, small_encoder};
 use crate::config::Layers;
 use crate::context::Context;
-use crate::datasets::{FolderOptions, cache_beside, home, of_preset, open, read, resizing};
+use crate::datasets::{Cache, FolderOptions, home, of_preset, open, read, resizing};
 use crate::encoders::{Encoder, warn_unread};
 use crate::exit::Problem;
 use crate::models::load;
-use crate::output::{absolute, quoted};
+use crate::output::quoted;
 use crate::progress::Manner;
-use crate::run::{RUNS, Record};
+use crate::run::{RUNS, Record, lasting};
 use crate::signals::Stopper;
 
 /// The inputs of a run.
@@ -91,7 +91,7 @@ impl Inputs {
         let data = open(&path, how, manner)?;
         kept.map_or(Ok(()), |kept| kept.check_data(&data))?;
         drop(plan_over(config, &data)?); // before minutes of an encoder's training
-        wanted.data = Some(absolute(&path));
+        wanted.data = Some(lasting(&path));
         if let (Some(model), Some(from)) = (&stage1, &wanted.stage1) {
             manner.say(format!("Stage-I {}", from.display()));
             let trained = &model.info().stage1.dataset_fingerprint;
@@ -99,7 +99,7 @@ impl Inputs {
                 manner.say("warning: that Stage-I was trained on other data than these");
             }
         }
-        let cache = cache_beside(data.path());
+        let cache = Cache::of(&path, data.path());
         let inputs = |embeddings, encoder, encoder_source| Self {
             data: Arc::clone(&data),
             embeddings: Arc::new(embeddings),
@@ -111,7 +111,7 @@ impl Inputs {
         let mut small = None;
         let inputs = match text {
             Text::Imported(file) => {
-                let file = absolute(&file);
+                let file = lasting(&file);
                 let embeddings = imported(&file, &data, manner)?;
                 wanted.embeddings = Some(file); // a resumed run must not take others
                 stay_as_given(config, layers, manner)?;
@@ -126,7 +126,7 @@ impl Inputs {
                 inputs(embeddings(encoder.as_ref(), &data, &cache, manner)?, Some(*encoder), None)
             }
             Text::Small => {
-                let places = (path.as_path(), cache.as_path());
+                let places = (path.as_path(), &cache);
                 let trained = small_encoder(places, &data, (config, layers), (stopper, manner))?;
                 let encoder = trained.text.unstandardised(&context.device)?;
                 small = Some(trained);
@@ -230,19 +230,36 @@ pub(super) fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize)
 /// its data.
 ///
 /// # Errors
-/// Code 4, with the command that makes one.
+/// Code 4, with the command that makes one, or with the options for data that are gone.
 pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
     let model = match &wanted.stage1 {
         Some(model) => model.clone(),
         None => {
             let newest = newest_stage1(Some(&wanted.dataset), wanted.data.as_deref());
-            absolute(&newest.ok_or_else(|| no_stage1(wanted))?)
+            lasting(&newest.ok_or_else(|| no_stage1(wanted))?)
         }
     };
     let loaded = load(&model, context)?.model;
-    wanted.data = wanted.data.take().or_else(|| run_of(&model).and_then(Record::read)?.data);
+    if wanted.data.is_none()
+        && let Some(run) = run_of(&model)
+        && let Some(data) = Record::read(run).and_then(|record| record.data)
+    {
+        if !data.exists() {
+            return Err(data_gone(&data, run, wanted.stage1.is_some()).into());
+        }
+        wanted.data = Some(data);
+    }
     wanted.stage1 = Some(model); // a resumed run must not take a newer one
     Ok(loaded)
+}
+
+/// The data of a Stage-I run are gone. Unless it was `named`, it is no longer found by its data.
+fn data_gone(data: &Path, run: &Path, named: bool) -> Problem {
+    let place = format!("path: {}", data.display());
+    let expected = format!("what {} says of that run", Record::file(run).display());
+    let stage1 = if named { String::new() } else { format!("--stage1 {} ", quoted(run)) };
+    let remedy = format!("if they were moved, name their new place: `{stage1}--data PATH`");
+    Problem::missing("the data of the Stage-I run are gone", place, expected, remedy)
 }
 
 fn no_stage1(wanted: &Record) -> Problem {

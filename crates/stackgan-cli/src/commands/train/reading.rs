@@ -12,17 +12,18 @@ use stackgan_data::prepared::Prepared;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::text::{ImageInputs, TextTrainConfig, TrainedEncoder};
 
+use super::writable::check_made;
 use crate::config::Layers;
 use crate::context::Context;
-use crate::datasets::{embeddings_of, open, resizing};
+use crate::datasets::{Cache, embeddings_of, open, resizing};
 use crate::encoders::{
     self, Encoder, Length, Lesson, SMALL_STEPS, Unfinished, better_encoder, describe_scores,
-    encoded, scores, train, training_classes, warn_unread, warning,
+    encoded_once, scores, train, training_classes, warn_unread, warning,
 };
 use crate::exit::Problem;
 use crate::output::{quoted, write_kept};
 use crate::progress::Manner;
-use crate::run::Record;
+use crate::run::{Record, without_checkpoint};
 use crate::signals::Stopper;
 
 /// The presets whose embeddings are as wide as those of a small encoder.
@@ -110,8 +111,11 @@ pub(super) fn small_config(config: &TrainConfig, layers: &Layers) -> TextTrainCo
 
 /// Trains an encoder on the data's own captions unless `stopper` ends it, or finds it if it was
 /// trained before.
+///
+/// # Errors
+/// Code 6 before the training if the encoder cannot be written.
 pub(super) fn small_encoder(
-    (path, cache): (&Path, &Path),
+    (path, cache): (&Path, &Cache),
     data: &Prepared,
     (config, layers): (&TrainConfig, &Layers),
     (stopper, manner): (&Stopper, Manner),
@@ -119,11 +123,14 @@ pub(super) fn small_encoder(
     let mut text_config = small_config(config, layers);
     let recipe = serde_json::to_string(&text_config)?;
     let key = format!("{} {recipe} {} {}", data.fingerprint(), SMALL_STEPS, config.seed);
-    let file = cache.join(format!("encoder-{}.safetensors", short(&sha256(key.as_bytes()))));
-    if let Ok(encoder) = encoders::load_trained(&file) {
+    let name = format!("encoder-{}.safetensors", short(&sha256(key.as_bytes())));
+    let found = cache.find(&name, |file| Some((encoders::load_trained(&file).ok()?, file)));
+    if let Some((encoder, file)) = found {
         manner.say(format!("text encoder {}", file.display()));
         return Ok(encoder);
     }
+    let file = cache.new_file(&name);
+    check_made(&file)?; // before minutes of training
     // The encoder looks at small pictures, whatever the stage.
     let small;
     let data = if data.size() == PictureSize::Stage1 || path.is_file() {
@@ -140,7 +147,8 @@ pub(super) fn small_encoder(
     let encoder = stopper.carefully(|stopper| -> Result<_> {
         let mut unfinished = Unfinished::beside(&file, &key, stopper.clone());
         let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
-        write_kept(&file, &encoder.to_bytes()?)?;
+        let written = write_kept(&file, &encoder.to_bytes()?);
+        written.map_err(|error| without_checkpoint(error, None))?;
         Unfinished::forget(&file);
         Ok(encoder)
     })?;
@@ -157,12 +165,12 @@ pub(super) fn small_encoder(
 pub(super) fn embeddings(
     encoder: &dyn TextEncoder,
     data: &Prepared,
-    cache: &Path,
+    cache: &Cache,
     manner: Manner,
 ) -> Result<Embeddings> {
     let (own, of) = (encoder.fingerprint(), data.fingerprint());
-    let file = cache.join(format!("embeddings-{}-{}.safetensors", short(&own), short(of)));
-    encoded(encoder, data, &file, manner)
+    let name = format!("embeddings-{}-{}.safetensors", short(&own), short(of));
+    encoded_once(encoder, data, (cache, &name), manner)
 }
 
 /// What `generate` does with a model that was trained on embeddings of a known encoder.

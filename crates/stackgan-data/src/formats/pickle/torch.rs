@@ -18,23 +18,11 @@ pub(super) fn global(module: &[u8], name: &[u8]) -> Option<Global> {
         (b"torch._utils", b"_rebuild_tensor" | b"_rebuild_tensor_v2") => Global::Tensor,
         (b"torch._utils", b"_rebuild_parameter") => Global::Parameter,
         (b"torch" | b"torch.cuda", storage) => {
-            Global::StorageClass(dtype(storage.strip_suffix(b"Storage")?)?)
+            Global::StorageClass(match storage.strip_suffix(b"Storage")? {
+                b"Bool" => DType::little(Kind::Bool, 1), // Lua Torch has none
+                element => DType::of_torch(element)?,
+            })
         }
-        _ => return None,
-    })
-}
-
-fn dtype(element: &[u8]) -> Option<DType> {
-    Some(match element {
-        b"Bool" => DType::little(Kind::Bool, 1),
-        b"Byte" => DType::little(Kind::Unsigned, 1),
-        b"Char" => DType::little(Kind::Int, 1),
-        b"Short" => DType::little(Kind::Int, 2),
-        b"Int" => DType::little(Kind::Int, 4),
-        b"Long" => DType::little(Kind::Int, 8),
-        b"Half" => DType::little(Kind::Float, 2),
-        b"Float" => DType::little(Kind::Float, 4),
-        b"Double" => DType::little(Kind::Float, 8),
         _ => return None,
     })
 }

@@ -75,13 +75,7 @@ impl Document<'_> {
                 let place = format!("key {} of the dict", names.len());
                 wrong(file, place, "the name of a picture", self.get(key), AS_DICT)
             })?;
-            let view = match self.get(value) {
-                Value::Array(array) => {
-                    room.book(1, 16 * array.shape.len())?;
-                    self.view(array)
-                }
-                _ => None,
-            };
+            let view = self.array_at(value, &mut room)?;
             views.push(view.ok_or_else(|| {
                 let place = format!("entry `{}` of the dict", printable(&name));
                 wrong(file, place, "a numpy array", self.get(value), AS_DICT)
@@ -149,17 +143,18 @@ impl Document<'_> {
         room.book(items.len(), VIEW)?;
         let mut views = Vec::with_capacity(items.len());
         for (i, &id) in items.iter().enumerate() {
-            let view = match self.get(id) {
-                Value::Array(array) => {
-                    room.book(1, 16 * array.shape.len())?;
-                    self.view(array)
-                }
-                _ => None,
-            };
+            let view = self.array_at(id, &mut room)?;
             let wrong = || wrong_entry(file, i, "a numpy array", self.get(id));
             views.push(view.ok_or_else(wrong)?);
         }
         Ok(views)
+    }
+
+    /// The array at `id`, if it is one.
+    fn array_at(&self, id: NodeId, room: &mut Room<'_>) -> Result<Option<ArrayView<'_>>> {
+        let Value::Array(array) = self.get(id) else { return Ok(None) };
+        room.book(1, 16 * array.shape.len())?;
+        Ok(self.view(array))
     }
 
     fn view(&self, array: &Array) -> Option<ArrayView<'_>> {

@@ -104,12 +104,9 @@ impl Bundle {
         let path = self.file(number);
         // A pipe is as good as no file, and would be waited for.
         if !path.is_file() {
-            return Err(Error::Missing {
-                what: "a file of the checkpoint is missing".to_owned(),
-                file: path,
-                expected: format!("the numbers of the variables in {}", self.index.display()),
-                remedy: REMEDY.to_owned(),
-            });
+            let expected = format!("the numbers of the variables in {}", self.index.display());
+            let what = "a file of the checkpoint is missing";
+            return Err(Error::missing(&path, what, expected, REMEDY));
         }
         let file = File::open(&path).map_err(|e| Error::read(&path, e))?;
         let length = file.metadata().map_err(|e| Error::read(&path, e))?.len();

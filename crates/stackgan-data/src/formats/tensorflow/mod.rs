@@ -136,11 +136,11 @@ fn place(path: &Path) -> Result<Option<PathBuf>> {
     match numbers.map(|prefix| path.with_file_name(format!("{prefix}.index"))) {
         None => Ok(Some(path.to_owned())),
         Some(index) if index.exists() => Ok(Some(index)),
-        Some(index) => Err(Error::Missing {
-            what: "numbers of a checkpoint without its index".to_owned(),
-            file: index,
-            expected: format!("what `{}` holds", name.escape_debug()),
-            remedy: REMEDY.to_owned(),
-        }),
+        Some(index) => Err(Error::missing(
+            &index,
+            "numbers of a checkpoint without its index",
+            format!("what `{}` holds", name.escape_debug()),
+            REMEDY,
+        )),
     }
 }

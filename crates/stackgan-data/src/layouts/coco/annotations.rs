@@ -1,7 +1,7 @@
 //! COCO's annotations, `captions_*.json`, read as a stream. Only names, numbers and captions are
 //! kept.
 
-use crate::captions::{MAX_CAPTION, clean};
+use crate::captions::{MAX_CAPTION, one_line};
 use crate::error::printable;
 use crate::layouts::checked_key;
 use crate::{Error, Result};
@@ -142,7 +142,7 @@ impl<'de> Visitor<'de> for Document<'_> {
                     captions = true;
                     let mut place = self.0.captions.len() as u64;
                     map.next_value_seed(Each::new(|Caption { image_id, caption }| {
-                        let caption = clean(&caption.trim().replace(['\r', '\n'], " "));
+                        let caption = one_line(&caption);
                         if caption.len() > MAX_CAPTION {
                             return Err(format!("a caption of {} bytes", caption.len()));
                         }

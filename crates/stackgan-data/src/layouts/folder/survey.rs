@@ -4,6 +4,8 @@ use super::super::painted::is_painted;
 use super::super::scan::{self, files, is_picture, stem};
 use super::super::split::Classes;
 use super::class_names::sentences;
+use super::near::Near;
+use super::sides;
 use super::table::{self, Columns, Row};
 use crate::dataset::{BoundingBox, Split};
 use crate::error::{counted, first_few, printable};
@@ -54,6 +56,8 @@ pub(crate) struct Survey {
     pub(crate) unread: Vec<(String, Error)>,
     /// Names in tables for which there is no picture.
     pub(crate) named_only: Vec<String>,
+    /// Those of them that are nearly the name of a picture.
+    pub(crate) near: Near,
     /// Pictures with captions in a table and beside them; the latter are not used.
     pub(crate) both: Vec<String>,
     /// Text files without a picture.
@@ -70,13 +74,15 @@ impl Survey {
     /// Examines `dir`; reads tables and captions, but no picture.
     ///
     /// # Errors
-    /// When a folder cannot be read, a table is malformed, or two pictures have the same name.
+    /// When a folder cannot be read, a table is malformed, or pictures have the same name: all that
+    /// do, together.
     pub(crate) fn of(dir: &Path) -> Result<Self> {
         let files = files(dir)?;
         let mut survey = Self::default();
         let (mut rows, mut unread) = (BTreeMap::new(), BTreeMap::new());
         let mut texts = BTreeMap::new();
         let mut pictures: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
+        let mut namesakes = Vec::new();
         for (name, path) in files {
             let (folder, own) = name.rsplit_once('/').unwrap_or(("", &name));
             if TABLES.contains(&own) {
@@ -98,15 +104,15 @@ impl Survey {
             }
             match stem(&name) {
                 Some((key, extension)) if is_picture(&extension) => {
-                    let key = key.to_owned();
-                    if let Some((before, _)) = pictures.get(&key) {
+                    if let Some((before, _)) = pictures.get(key) {
                         let both = format!("{before} and {name}");
-                        return Err(twice(dir, "pictures", &both));
+                        namesakes.push(twice(&path, "its name", &both));
+                        continue;
                     }
-                    pictures.insert(key, (name, path));
+                    pictures.insert(key.to_owned(), (name, path));
                 }
                 Some((key, extension)) if extension == "txt" => {
-                    texts.insert(key.to_owned(), path);
+                    texts.insert(key.to_owned(), (name, path));
                 }
                 Some((_, extension))
                     if matches!(
@@ -119,8 +125,15 @@ impl Survey {
                 _ => {}
             }
         }
+        if !namesakes.is_empty() {
+            return Err(alike(namesakes));
+        }
+        let named: BTreeSet<&str> = pictures.values().map(|(name, _)| &**name).collect();
+        let others = rows.keys().map(String::as_str).filter(|name| !named.contains(name));
+        survey.near = Near::of(others, named.iter().copied());
         for (key, (name, image)) in pictures {
             let (text, row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
+            let text = text.map(|(_, path)| path);
             if let Some(error) = unread.remove(&name) {
                 survey.unread.push((name, error));
                 continue;
@@ -163,14 +176,33 @@ impl Survey {
             };
         }
         survey.named_only = rows.into_keys().collect();
-        survey.texts_only = texts.into_keys().map(|key| format!("{key}.txt")).collect();
+        survey.texts_only = texts.into_values().map(|(name, _)| name).collect();
         Ok(survey)
+    }
+
+    /// What to do about names in tables for which there is no picture; `None` if there are none.
+    pub(crate) fn names_remedy(&self) -> Option<String> {
+        let near = self.near.remedy();
+        let others = self.named_only.len().saturating_sub(self.near.count());
+        let add = match (others, &near) {
+            (0, _) => None,
+            (_, None) => Some("add the pictures, or take their rows out".to_owned()),
+            (_, Some(_)) => Some("add the other pictures, or take their rows out".to_owned()),
+        };
+        let said: Vec<String> = near.into_iter().chain(add).collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    /// Whether the captions of pictures without any are all in a table, for a name that is nearly
+    /// theirs.
+    pub(crate) fn captions_are_near(&self) -> bool {
+        self.uncaptioned.iter().all(|name| self.near.means(name))
     }
 
     /// Gives each picture without captions those of its class's name, if it has one.
     ///
     /// # Errors
-    /// When tables give the classes of some pictures only.
+    /// When tables give the classes of some pictures only, or folders the split.
     pub(crate) fn caption_by_class(&mut self, dir: &Path) -> Result<()> {
         self.pictures.append(&mut self.bare);
         self.uncaptioned.clear();
@@ -239,7 +271,7 @@ impl Survey {
     /// own number.
     ///
     /// # Errors
-    /// When tables give the classes of some pictures only.
+    /// When tables give the classes of some pictures only, or folders the split.
     pub(in crate::layouts) fn labels(&self, dir: &Path) -> Result<(Vec<u32>, Classes)> {
         let names = self.classes(dir)?;
         let distinct: BTreeSet<&str> = names.iter().copied().collect();
@@ -260,28 +292,27 @@ impl Survey {
         if let Some(given) = whole(&said, dir, "class")? {
             return Ok(given);
         }
-        let below = self.split_folders().map_or(Below::Top, |_| Below::Split);
+        // Where tables say the split, no picture lies beside it.
+        let in_tables = self.pictures.values().any(|found| found.split.is_some());
+        let folders = match sides::of(&self.pictures, dir) {
+            Err(_) if in_tables => None,
+            folders => folders?,
+        };
+        let below = folders.map_or(Below::Top, |_| Below::Split);
         Ok(self.pictures.keys().map(|key| folder_of(key, below)).collect())
     }
 
-    /// The split of each picture: from tables; else from folders named `train` and `test` around
-    /// all pictures; `None` if there is neither.
+    /// The split of each picture: from tables; else from folders named `train` and `test`; `None`
+    /// if there is neither.
     ///
     /// # Errors
-    /// When tables give the split of some pictures only.
+    /// When tables, or folders, give the split of some pictures only.
     pub(super) fn splits(&self, dir: &Path) -> Result<Option<Vec<Split>>> {
         let said: Vec<Option<Split>> = self.pictures.values().map(|found| found.split).collect();
         if let Some(splits) = whole(&said, dir, "split")? {
             return Ok(Some(splits));
         }
-        Ok(self.split_folders())
-    }
-
-    /// The splits by the first folder of each picture, if the folder is organised in this way.
-    fn split_folders(&self) -> Option<Vec<Split>> {
-        let side = |key: &String| table::side(key.split_once('/')?.0);
-        let sides: Option<Vec<Split>> = self.pictures.keys().map(side).collect();
-        sides.filter(|s| Split::ALL.iter().all(|split| s.contains(split)))
+        sides::of(&self.pictures, dir)
     }
 }
 
@@ -329,6 +360,19 @@ fn twice(file: &Path, place: &str, found: &str) -> Error {
     )
 }
 
+/// The error about pictures of which each has the name of an earlier one.
+fn alike(mut faults: Vec<Error>) -> Error {
+    if faults.len() == 1 {
+        return faults.remove(0);
+    }
+    Error::together(
+        format!("{} have the name of another", counted(faults.len(), "picture")),
+        "one picture for each name",
+        (&faults, faults.len()),
+        "rename or remove one of each two",
+    )
+}
+
 /// Whether `dir` looks like a user's own folder: it has a table, or a picture with a text file of
 /// the same name, within two levels.
 pub(crate) fn has_marks(dir: &Path) -> bool {
@@ -342,27 +386,51 @@ pub(crate) fn has_marks(dir: &Path) -> bool {
         }
         let mut below = Vec::new();
         for folder in level {
+            let mut pairs = Pairs::default();
             for path in children(&folder).filter(|path| *path != own) {
                 looked += 1;
                 if looked > LOOK {
                     return below.iter().any(table);
                 }
-                let extension =
-                    path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-                match extension {
-                    Some(extension)
-                        if is_picture(&extension) && path.with_extension("txt").is_file() =>
-                    {
-                        return true;
-                    }
-                    _ if path.is_dir() => below.push(path),
-                    _ => {}
+                if path.is_dir() {
+                    below.push(path);
+                } else if pairs.closes(&path) {
+                    return true;
                 }
             }
         }
         level = below;
     }
     false
+}
+
+/// The pictures and texts of one folder, by name without extension.
+#[derive(Default)]
+struct Pairs {
+    pictures: BTreeSet<PathBuf>,
+    texts: BTreeSet<PathBuf>,
+}
+
+impl Pairs {
+    /// Whether this file and another are a picture and its captions, in capitals or not, as they are
+    /// read.
+    fn closes(&mut self, file: &Path) -> bool {
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        let Some(extension) = extension.map(str::to_ascii_lowercase) else { return false };
+        let name = file.with_extension("");
+        if is_picture(&extension) {
+            // The text may come after more files than are looked at.
+            let beside = self.texts.contains(&name) || file.with_extension("txt").is_file();
+            self.pictures.insert(name);
+            beside
+        } else if extension == "txt" && file.is_file() {
+            let beside = self.pictures.contains(&name);
+            self.texts.insert(name);
+            beside
+        } else {
+            false
+        }
+    }
 }
 
 /// Number of pictures in a folder of any kind; 0 if it cannot be read.

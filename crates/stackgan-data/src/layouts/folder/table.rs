@@ -1,7 +1,7 @@
 //! The tables of a user's own folder: `metadata.csv` and `metadata.jsonl` (Hugging Face's
 //! `ImageFolder`).
 
-use crate::captions::MAX_CAPTION;
+use crate::captions::{MAX_CAPTION, one_line};
 use crate::counted;
 use crate::dataset::{BoundingBox, Split};
 use crate::error::{first_few, printable};
@@ -420,7 +420,7 @@ impl Facts<'_> {
         checked_key(name, place.file, place.row)?;
         let row = rows.entry(name.to_owned()).or_default();
         for caption in self.captions {
-            let caption = crate::captions::clean(&caption.trim().replace(['\r', '\n'], " "));
+            let caption = one_line(&caption);
             if caption.len() > MAX_CAPTION {
                 let what = format!("caption of row {} is too long", place.row);
                 let expected = format!("at most {MAX_CAPTION} bytes");

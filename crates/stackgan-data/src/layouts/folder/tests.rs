@@ -37,6 +37,9 @@ fn captions_beside_the_pictures() {
     assert_eq!(data.orientation, Orientation::Upright);
     assert_eq!(data.classes(Split::Train).len(), 2); // one class per picture
     assert_eq!(captions(&all(&[("c.WebP", ""), ("c.txt", "c")])), [("c", vec!["c"])]);
+    let data = all(&[("c.JPG", ""), ("c.TXT", "c"), ("d.TXT", "d")]);
+    assert_eq!(captions(&data), [("c", vec!["c"])]);
+    assert!(data.notes.join("\n").contains("beside no picture, not used (d.TXT)"));
     assert!(data.notes.iter().any(|note| note.contains("no classes")), "{:?}", data.notes);
 }
 
@@ -309,6 +312,25 @@ fn what_contradicts_itself_is_refused() {
     assert!(said.contains("named twice") && said.contains("a.jpg and a.png"), "{said}");
     let said = error(&[("metadata.jsonl", "{\"file_name\": \"a.jpg\"\n"), ("a.jpg", "")]);
     assert!(said.contains("metadata.jsonl (row 1)"), "{said}");
+}
+
+#[test]
+fn all_pictures_of_one_name_are_told_together() {
+    let mut names: Vec<String> =
+        (10..33).flat_map(|i| [format!("{i}.jpg"), format!("{i}.png")]).collect();
+    names.extend(["10.webp", "11.txt", "sub/10.jpg"].map(str::to_owned));
+    let said = error(&names.iter().map(|name| (&**name, "")).collect::<Vec<_>>());
+    assert!(said.starts_with("24 pictures have the name of another"), "{said}");
+    for part in [
+        "10.png: picture is named twice (found 10.jpg and 10.png)",
+        "10.webp: picture is named twice (found 10.jpg and 10.webp)",
+        "28.png: ",
+        "and 4 more",
+        "do: rename or remove",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("29.png") && !said.contains("sub/"), "{said}");
 }
 
 /// All errors are reported together, so that a table can be corrected in one go.

@@ -189,6 +189,24 @@ impl Asked<'_> {
         })
     }
 
+    /// The column in `found` if it is alone, else the error about no column or about several.
+    fn one_of(
+        &self,
+        found: &[&Leaf],
+        [none, several]: [&str; 2],
+        expected: &str,
+        remedy: &str,
+    ) -> Result<Leaf> {
+        match found {
+            [leaf] => Ok((*leaf).clone()),
+            [] => {
+                let all: Vec<&Leaf> = self.leaves.iter().collect();
+                Err(self.refuse(none, expected, &all, remedy))
+            }
+            _ => Err(self.refuse(several, expected, found, remedy)),
+        }
+    }
+
     fn image(&self, stated: Option<&str>) -> Result<Leaf> {
         const NAME: &str = "name the column of pictures: `--image COLUMN`";
         let is_image = |leaf: &Leaf| leaf.kind == Kind::Bytes && leaf.lists == 0;
@@ -221,15 +239,10 @@ impl Asked<'_> {
                 .filter(|leaf| is_image(leaf) && leaf.name == leaf.top())
                 .collect();
         }
-        let what = match found.as_slice() {
-            [leaf] => return Ok((*leaf).clone()),
-            [] => "there is no column of pictures",
-            _ => "it is not clear which column holds the pictures",
-        };
+        let what =
+            ["there is no column of pictures", "it is not clear which column holds the pictures"];
         let expected = "one column with the bytes of pictures (a picture's path or address alone is no picture)";
-        let all: Vec<&Leaf> = self.leaves.iter().collect();
-        let listed = if found.is_empty() { &all } else { &found };
-        Err(self.refuse(what, expected, listed, NAME))
+        self.one_of(&found, what, expected, NAME)
     }
 
     fn text(&self, stated: &TextColumns, image: &Leaf) -> Result<Vec<Leaf>> {
@@ -260,14 +273,10 @@ impl Asked<'_> {
         if found.is_empty() {
             found = self.leaves.iter().filter(is_text).collect();
         }
-        let what = match found.as_slice() {
-            [leaf] => return Ok(vec![(*leaf).clone()]),
-            [] => "there is no column of captions",
-            _ => "it is not clear which column holds the captions",
-        };
-        let all: Vec<&Leaf> = self.leaves.iter().collect();
-        let listed = if found.is_empty() { &all } else { &found };
-        Err(self.refuse(what, "one column of texts, or of lists of texts", listed, NAME))
+        let what =
+            ["there is no column of captions", "it is not clear which column holds the captions"];
+        let expected = "one column of texts, or of lists of texts";
+        Ok(vec![self.one_of(&found, what, expected, NAME)?])
     }
 
     fn class(&self, stated: &ClassColumn, text: &[Leaf]) -> Result<Option<Leaf>> {

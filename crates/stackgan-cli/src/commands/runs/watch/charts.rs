@@ -8,44 +8,23 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
 use super::watched::Watched;
-use crate::commands::runs::number::number;
-use crate::report::{Series, bounds, others, thinned};
+use crate::report::{CHARTS, Series, bounds, number, others, thinned};
 
 /// A chart: a title and its terms.
 pub(super) type Shown<'a> = (&'a str, Vec<&'a str>);
-
-/// The charts: a title and its terms. The first four are always shown, the others if a run has
-/// their terms.
-const CHARTS: &[(&str, &[&str])] = &[
-    ("D: loss on each kind of pair", &["d_real", "d_wrong", "d_fake"]),
-    ("D: probability that a pair is real", &["p_real", "p_wrong", "p_fake"]),
-    ("G: adversarial loss, loss of matching", &["g_adv", "matching"]),
-    ("Norm of the gradients", &["d_grad", "g_grad"]),
-    ("Second discriminator: losses", &["projected_d", "projected_g"]),
-    ("G: mode seeking", &["mode_seeking"]),
-    ("Conditioning: KL", &["kl"]),
-    ("Conditioning: mean sigma", &["sigma"]),
-    ("Loss in all", &["d_loss", "g_loss"]),
-    ("Penalty R1", &["r1"]),
-    ("Colour consistency", &["colour"]),
-    ("Stage-I under Stage-II", &["stage1_d_loss", "stage1_g_loss"]),
-    ("Learning rate", &["lr_g", "lr_d"]),
-    ("Share of the time that went into batches", &["loading"]),
-];
 
 /// Number of charts shown together if there is room.
 pub(super) const AT_ONCE: usize = 4;
 
 const COLOURS: [Color; 3] = [Color::LightRed, Color::LightBlue, Color::LightGreen];
 
-/// The charts that a run has.
+/// The charts that a run has; the first four even if it does not have their terms.
 pub(super) fn of(watched: &Watched) -> Vec<Shown<'_>> {
     let told = |name: &&str| !watched.points(name).is_empty();
     let charts = CHARTS.iter().enumerate();
-    let there = charts.filter(|(i, (_, names))| *i < AT_ONCE || names.iter().any(told));
-    let mut there: Vec<_> = there.map(|(_, (title, names))| (*title, names.to_vec())).collect();
-    let known: Vec<&str> = CHARTS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
-    there.extend(others(&watched.terms, &known).into_iter().map(|name| (name, vec![name])));
+    let there = charts.filter(|(i, (_, names, ..))| *i < AT_ONCE || names.iter().any(told));
+    let mut there: Vec<_> = there.map(|(_, (title, names, ..))| (*title, names.to_vec())).collect();
+    there.extend(others(&watched.terms).into_iter().map(|name| (name, vec![name])));
     there
 }
 

@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::watched::Watched;
 use crate::commands::runs::facts::{Facts, State};
-use crate::commands::runs::number::number;
 use crate::output::print_to_reader;
 use crate::progress::duration;
+use crate::report::number;
 
 /// Interval at which the folder is read.
 const EVERY: Duration = Duration::from_secs(1);

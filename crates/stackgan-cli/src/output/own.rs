@@ -1,0 +1,101 @@
+//! Keeps the files of this program, which take long to make, from results of another kind.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::Value;
+use stackgan_core::archive::KEY;
+
+use crate::exit::Problem;
+
+/// Largest header that is read, in bytes: that of a prepared file holds less.
+const HEADER: u64 = 64 << 20;
+
+/// The kind of files of embeddings.
+pub(super) const EMBEDDINGS: &str = "embeddings";
+
+/// Refuses to replace a file that says of itself that this program made it, such as a model, unless
+/// it is of one of the kinds `replaced`. `option` names the file.
+///
+/// # Errors
+/// Code 2.
+pub(crate) fn spare((option, file): (&str, &Path), replaced: &[&str]) -> Result<()> {
+    let Some(kind) = kind(file).filter(|kind| !replaced.contains(&kind.as_str())) else {
+        return Ok(());
+    };
+    let place = format!("option: {option} {}", file.display());
+    let parts = ("a free name", spoken(&kind));
+    let remedy = "name another file; or remove this one, if it is no longer needed";
+    let what = "the result would replace a file of this program";
+    Err(Problem::usage(what, place, parts, remedy).into())
+}
+
+/// The kind of a file that says what it is in its header, whether the rest of it is sound or not.
+fn kind(file: &Path) -> Option<String> {
+    if !file.is_file() {
+        return None; // a pipe is not waited for
+    }
+    let (mut file, mut length, mut header) = (File::open(file).ok()?, [0; 8], Vec::new());
+    file.read_exact(&mut length).ok()?;
+    let length = Some(u64::from_le_bytes(length)).filter(|length| *length <= HEADER)?;
+    file.take(length).read_to_end(&mut header).ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    let about = header.get("__metadata__")?.get(KEY)?.as_str()?;
+    let about: Value = serde_json::from_str(about).ok()?;
+    Some(about.get("kind").or_else(|| about.get("format"))?.as_str()?.to_owned())
+}
+
+/// A kind of file, as people call it.
+fn spoken(kind: &str) -> &'static str {
+    match kind.split_once('/').map_or(kind, |(name, _)| name) {
+        "stackgan-model" => "a model",
+        "stackgan-checkpoint" => "a checkpoint of a run",
+        "encoder" | "char-cnn-rnn" => "a text encoder",
+        "prepared" => "a prepared dataset",
+        EMBEDDINGS => "a file of embeddings",
+        _ => "another file of this program",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_say_what_they_are_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        let allows = |bytes: &[u8], replaced: &[&str]| {
+            std::fs::write(&file, bytes).unwrap();
+            spare(("--output", &file), replaced)
+        };
+        assert!(
+            spare(("--output", &file), &[]).is_ok() && spare(("--out", dir.path()), &[]).is_ok()
+        );
+        let ours = |about: &str| {
+            let header = serde_json::json!({ "__metadata__": { KEY: about } }).to_string();
+            [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), b"cut"].concat()
+        };
+        for (about, called) in [
+            ("{\"format\":\"stackgan-model/1\"}", "found a model"),
+            ("{\"format\":\"stackgan-checkpoint/1\"}", "found a checkpoint"),
+            ("{\"kind\":\"prepared\"}", "found a prepared dataset"),
+            ("{\"kind\":\"encoder\"}", "found a text encoder"),
+            ("{\"kind\":\"anything\"}", "found another file"),
+        ] {
+            let error = allows(&ours(about), &[EMBEDDINGS]).unwrap_err();
+            assert_eq!(crate::exit::code(&error), crate::exit::Exit::Usage);
+            assert!(error.to_string().contains(called), "{about}: {error}");
+        }
+        let embeddings = ours("{\"kind\":\"embeddings\"}");
+        assert!(allows(&embeddings, &[]).is_err() && allows(&embeddings, &[EMBEDDINGS]).is_ok());
+        let mut theirs = ours("{}");
+        assert!(allows(&theirs, &[]).is_ok(), "it has no kind");
+        theirs.truncate(12);
+        for bytes in [&theirs[..], b"", b"a red bird\n", &[0xff; 64]] {
+            assert!(allows(bytes, &[]).is_ok(), "{bytes:?}");
+        }
+    }
+}
