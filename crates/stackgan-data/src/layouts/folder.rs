@@ -21,12 +21,14 @@
 //! hanzhanggit/StackGAN issues 14, 37 and 58).
 
 mod class_names;
+mod found;
 mod near;
 mod sides;
 mod survey;
 mod table;
 
-pub(crate) use survey::{Origin, Survey, has_marks, pictures};
+pub(crate) use found::Origin;
+pub(crate) use survey::{Survey, has_marks, pictures};
 #[cfg(feature = "fetch")] // for what is unpacked
 pub(crate) use table::{MAX_LINE, MAX_TABLE, side};
 

@@ -1,6 +1,6 @@
 //! The split that folders named `train` and `test` say.
 
-use super::survey::Found;
+use super::found::Found;
 use super::table::side;
 use crate::dataset::Split;
 use crate::error::{counted, first_few, printable};

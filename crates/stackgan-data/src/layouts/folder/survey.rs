@@ -4,10 +4,11 @@ use super::super::painted::is_painted;
 use super::super::scan::{self, files, is_picture, stem};
 use super::super::split::Classes;
 use super::class_names::sentences;
+use super::found::{Found, Origin};
 use super::near::Near;
 use super::sides;
 use super::table::{self, Columns, Row};
-use crate::dataset::{BoundingBox, Split};
+use crate::dataset::Split;
 use crate::error::{counted, first_few, printable};
 use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,28 +19,6 @@ const TABLES: [&str; 3] = ["metadata.csv", "metadata.tsv", "metadata.jsonl"];
 
 /// Maximum number of entries examined before a folder is taken not to be of this kind.
 const LOOK: usize = 50_000;
-
-/// A picture with its captions and other facts.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) image: PathBuf,
-    pub(crate) captions: Vec<String>,
-    pub(crate) from: Origin,
-    pub(crate) bounds: Option<BoundingBox>,
-    class: Option<String>,
-    split: Option<Split>,
-}
-
-/// Where the captions of a picture come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A text file beside it.
-    Text,
-    /// A table.
-    Table,
-    /// The name of its class.
-    Class,
-}
 
 /// The pictures, captions and tables of a folder.
 #[derive(Debug, Default)]
