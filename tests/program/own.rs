@@ -312,7 +312,8 @@ fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {
     };
     let (warned, checked, squeezed) = import(&[]);
     let shape = "6 pictures without a box are wider or higher than 4:3";
-    for part in [copies, shape, "--fit centre", "WARNING: 1 of ", "first train/0, \"красная"]
+    let small = "are less than 256 pixels wide or high";
+    for part in [copies, shape, small, "--fit centre", "WARNING: 1 of ", "first train/0, \"красная"]
     {
         assert!(warned && checked.contains(part), "{part} in {checked}");
     }
@@ -323,8 +324,8 @@ fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {
     assert!(import(&["--fit", "squeeze"]).2 == squeezed);
     let document: Value =
         serde_json::from_str(&done(dir, &["data", "check", "wide", "--json", "-q"])).unwrap();
-    assert_eq!(document["warnings"].as_array().unwrap().len(), 2, "{document}");
-    assert_eq!(document["warnings"][1], copies);
+    assert_eq!(document["warnings"].as_array().unwrap().len(), 3, "{document}");
+    assert_eq!(document["warnings"][2], copies);
 }
 
 /// Writes an array (rows, WIDTH) and the list of its captions.

@@ -1,7 +1,7 @@
 //! The pictures of a dataset folder: whether each can be used, and what else is seen in reading them.
 
 use crate::copies::{self, Copies};
-use crate::crop::{self, MAX_FILE, decode_as};
+use crate::crop::{self, MAX_FILE, PictureSize, decode_as};
 use crate::dataset::{Dataset, Item};
 use crate::digest::sha256;
 use crate::formats::read_bounded;
@@ -20,6 +20,9 @@ pub struct Examined {
     pub unusable: Vec<usize>,
     /// Number of usable pictures without a box that are wider or higher than 4:3.
     pub oblong: usize,
+    /// Number of usable pictures of which less than 256 pixels, the side that Stage-II sees, are taken
+    /// along an axis.
+    pub small: usize,
     /// The positions in the dataset of the usable pictures whose box reaches more than a pixel beyond
     /// them, rising. The square around it is cut at the edge.
     pub beyond: Vec<usize>,
@@ -31,6 +34,7 @@ pub struct Examined {
 struct Usable {
     sha256: String,
     is_oblong: bool,
+    is_small: bool,
     reaches_beyond: bool,
 }
 
@@ -55,9 +59,11 @@ pub fn pictures(
         let part = item.bounding_box.map(part).transpose()?;
         let beyond = |bounds| crop::reaches_beyond(bounds, (width, height));
         let reaches_beyond = item.bounding_box.is_some_and(beyond);
+        let (across, down) = part.map_or((width, height), |part| (part.width, part.height));
+        let is_small = (across.min(down) as usize) < PictureSize::Stage2.crop();
         // Sides are at most `MAX_SIDE`.
         let is_oblong = part.is_none() && width.max(height) * 3 > width.min(height) * 4;
-        Ok(Usable { sha256: sha256(&bytes), is_oblong, reaches_beyond })
+        Ok(Usable { sha256: sha256(&bytes), is_oblong, is_small, reaches_beyond })
     };
     let found = dataset.items.par_iter().map(|item| {
         let found = usable(item);
@@ -67,6 +73,7 @@ pub fn pictures(
     let found: Vec<Result<Usable>> = found.collect();
     let good = || dataset.items.iter().zip(&found).filter_map(|(i, f)| Some((i, f.as_ref().ok()?)));
     let oblong = good().filter(|(_, picture)| picture.is_oblong).count();
+    let small = good().filter(|(_, picture)| picture.is_small).count();
     let beyond = found.iter().enumerate().filter_map(|(i, f)| Some((i, f.as_ref().ok()?)));
     let beyond = beyond.filter(|(_, picture)| picture.reaches_beyond).map(|(i, _)| i).collect();
     let copies = copies::between(good().map(|(item, picture)| (item, &*picture.sha256)));
@@ -78,7 +85,7 @@ pub fn pictures(
         (Some(error), _) if faults.len() == total => Err(error),
         (fault, _) => {
             let left_out = fault.map(already_left_out);
-            Ok(Examined { left_out, unusable, oblong, beyond, copies })
+            Ok(Examined { left_out, unusable, oblong, small, beyond, copies })
         }
     }
 }
@@ -134,7 +141,7 @@ mod tests {
             item.bounding_box = Some(BoundingBox { x, y: 10.0, width: 50.0, height: 50.0 });
         }
         let found = pictures(&data, Damaged::LeaveOut, &|_, _| {}).unwrap();
-        assert_eq!((found.beyond, found.unusable), (vec![1, 3], vec![4]));
+        assert_eq!((found.beyond, found.unusable, found.small), (vec![1, 3], vec![4], 4));
         let said = pictures(&data, Damaged::Refuse, &|_, _| {}).unwrap_err().to_string();
         let part = "4.png: bounding box lies outside of the picture (found x 90, y 10, width 50, height 50)";
         assert!(said.starts_with("1 of 5 pictures") && said.contains(part), "{said}");
@@ -150,7 +157,9 @@ mod tests {
             item.bounding_box = None;
             image::RgbImage::new(width, height).save(&item.image).unwrap();
         }
-        assert_eq!(found(&data).oblong, 2);
+        assert_eq!((found(&data).oblong, found(&data).small), (2, 5));
+        image::RgbImage::new(256, 300).save(&data.items[4].image).unwrap();
+        assert_eq!((found(&data).oblong, found(&data).small), (2, 4));
         assert_eq!(found(&data).copies, None);
         std::fs::copy(&data.items[2].image, &data.items[4].image).unwrap();
         let copies = found(&data).copies.unwrap();

@@ -115,6 +115,7 @@ impl Found {
             check::pictures(&dataset, options.damaged(), progress)
         })?;
         self.warnings.extend(squeezed(&examined, (kind, options.fit())));
+        self.warnings.extend(enlarged(&examined, kind));
         self.warnings.extend(cut(&examined, &dataset));
         self.warnings.extend(examined.copies.as_ref().map(|copies| format!("WARNING: {copies}")));
         self.pictures = Some(match examined.left_out {
@@ -185,6 +186,18 @@ fn squeezed(examined: &Examined, (kind, fit): (Kind, Fit)) -> Option<String> {
         format!(
             "{pictures} without a box {are} wider or higher than 4:3, and squeezed to a square: \
              `stackgan data import DIR --fit centre` takes the largest square around the centre"
+        )
+    })
+}
+
+/// What is to be said of a person's own pictures that are smaller than those of Stage-II.
+fn enlarged(examined: &Examined, kind: Kind) -> Option<String> {
+    let n = examined.small;
+    let (pictures, are) = (counted(n, "picture"), if n == 1 { "is" } else { "are" });
+    (n > 0 && kind == Kind::Folder).then(|| {
+        format!(
+            "{pictures}, or the squares around their boxes, {are} less than 256 pixels wide or high, and enlarged: \
+             Stage-II learns no finer detail than they have"
         )
     })
 }

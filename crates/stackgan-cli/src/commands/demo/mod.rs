@@ -30,19 +30,20 @@ use crate::output::{aligned, print, quoted, write_file};
 use crate::progress::{Manner, duration};
 use folder::{Folder, farewell};
 use notes::{Notes, Scores};
+use wanted::{Extent, Wanted};
 
 /// The page that a demo is made for, beside [`MODEL`].
 const REPORT: &str = "report.html";
 
 /// Draws, prepares, trains, paints, scores and reports, or goes on with it.
 pub(super) fn run(args: &Demo, context: &Context) -> Result<Exit> {
-    if let Some(scores) = complete(args)? {
+    if let Some((scores, wanted)) = complete(args)? {
         context.manner.say(format!(
             "demo: {} holds a complete one; for another, name another folder with `--out`",
             args.out.display()
         ));
         show(&scores, &args.out)?;
-        say_next(&args.out, context.manner);
+        say_next(&args.out, wanted, context.manner);
         return Ok(Exit::Done);
     }
     let mut demo = Folder::open(args, context)?;
@@ -77,7 +78,7 @@ fn parts(demo: &mut Folder<'_>) -> Result<()> {
     let total = duration(demo.notes.seconds());
     demo.context.manner.say(format!("demo: all done in {total}"));
     show(&scores, &demo.path)?;
-    say_next(&demo.path, demo.context.manner);
+    say_next(&demo.path, demo.notes.wanted, demo.context.manner);
     Ok(())
 }
 
@@ -96,12 +97,13 @@ fn model(demo: &Folder<'_>) -> Result<Model> {
     Ok(load(&file, demo.context)?.model)
 }
 
-/// The scores of the demo in the folder, if it is complete.
-fn complete(args: &Demo) -> Result<Option<Scores>> {
+/// The scores of the demo in the folder, if it is complete, and what it was asked for.
+fn complete(args: &Demo) -> Result<Option<(Scores, Wanted)>> {
     let Some(notes) = Notes::find(&args.out)? else { return Ok(None) };
     notes.wanted.check(args)?;
     let is_there = |name| args.out.join(name).is_file();
-    Ok(notes.scores.filter(|_| is_there(MODEL) && is_there(REPORT)))
+    let scores = notes.scores.filter(|_| is_there(MODEL) && is_there(REPORT));
+    Ok(scores.map(|scores| (scores, notes.wanted)))
 }
 
 /// Prints what a demo ends with.
@@ -114,7 +116,12 @@ fn show(scores: &Scores, folder: &Path) -> Result<()> {
 }
 
 /// Says what can be done with the model.
-fn say_next(demo: &Path, manner: Manner) {
+fn say_next(demo: &Path, wanted: Wanted, manner: Manner) {
+    if wanted.extent == Extent::Quick {
+        manner.say(
+            "demo: a quick demo learns next to nothing, whatever its scores say; `stackgan demo` takes ten minutes",
+        );
+    }
     let model = quoted(demo);
     manner.say(format!(
         "next: stackgan generate -m {model} -p \"a red bird with a yellow belly\"; or stackgan serve -m {model}"
