@@ -308,10 +308,10 @@ fn what_was_made_of_a_dataset_is_read_where_nothing_can_be_written() {
     // Where an encoder can be written nowhere, none is trained.
     disk.remount("rw");
     fs::remove_file(&encoder).unwrap();
-    fs::create_dir(dir.join("disk/work")).unwrap();
+    fs::create_dir(dir.join("disk/place")).unwrap();
     disk.remount("ro");
-    let (code, said) = run("disk/work", &["--max-hours", "1e-9"]);
+    let (code, said) = run("disk/place", &["--max-hours", "1e-9"]);
     assert_eq!(code, Some(6), "{said}");
-    four_parts(&said, "disk/work/data/prepared/encoder-");
+    four_parts(&said, "disk/place/data/prepared/encoder-");
     assert!(said.contains("STACKGAN_HOME") && !said.contains("checkpoint"), "{said}");
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use candle_core::Device;
 use safetensors::SafeTensors;
-use serde_json::Value;
 use stackgan_core::Model;
 use stackgan_core::archive::KEY;
 use stackgan_core::text::{CharCnnRnnEncoder, SentenceEncoder, SentenceFiles, TextEncoder};
@@ -18,7 +17,7 @@ use stackgan_train::text::TrainedEncoder;
 use crate::context::Context;
 use crate::exit::{Exit, Problem};
 use crate::hub::{self, HUB};
-use crate::output::absolute;
+use crate::output::{absolute, said_kind};
 
 /// How the kind of a model's file begins.
 const MODEL: &str = "stackgan-model/";
@@ -172,8 +171,7 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>> {
 /// The kind of one of our files, from its metadata.
 pub(crate) fn kind(bytes: &[u8]) -> Option<String> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-    let about: Value = serde_json::from_str(header.metadata().as_ref()?.get(KEY)?).ok()?;
-    Some(about.get("kind").or_else(|| about.get("format"))?.as_str()?.to_owned())
+    said_kind(header.metadata().as_ref()?.get(KEY)?)
 }
 
 /// Reads a sentence encoder's folder.

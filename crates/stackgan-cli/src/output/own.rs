@@ -42,7 +42,11 @@ fn kind(file: &Path) -> Option<String> {
     let length = Some(u64::from_le_bytes(length)).filter(|length| *length <= HEADER)?;
     file.take(length).read_to_end(&mut header).ok()?;
     let header: Value = serde_json::from_slice(&header).ok()?;
-    let about = header.get("__metadata__")?.get(KEY)?.as_str()?;
+    said_kind(header.get("__metadata__")?.get(KEY)?.as_str()?)
+}
+
+/// The kind of a file in what it says of itself.
+pub(crate) fn said_kind(about: &str) -> Option<String> {
     let about: Value = serde_json::from_str(about).ok()?;
     Some(about.get("kind").or_else(|| about.get("format"))?.as_str()?.to_owned())
 }

@@ -7,7 +7,7 @@ mod record;
 mod sitting;
 mod stage;
 
-pub(crate) use folders::{RUNS, checkpoints, is_run, list, without_checkpoint};
+pub(crate) use folders::{RUNS, checkpoints, is_run, list};
 pub(crate) use lasting::lasting;
 pub(crate) use planned::Planned;
 pub(crate) use record::Record;

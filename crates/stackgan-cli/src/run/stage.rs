@@ -8,7 +8,6 @@ use stackgan_train::run::{Outcome, Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::tensorboard::Board;
 
-use super::folders::without_checkpoint;
 use super::record::Record;
 use crate::progress::{Manner, TrainProgress};
 use crate::report::RunReport;
@@ -45,8 +44,7 @@ pub(crate) fn train_stage(
     // What goes on is recorded at its start, after all refusals.
     let mut begun = !dir.files().config().is_file();
     if begun {
-        let begun = record.begin(dir, 0, &device);
-        begun.map_err(|error| without_checkpoint(error, Some(dir.path())))?;
+        record.begin(dir, 0, &device)?;
     }
     let (mut board, mut report) = (Board::new(dir.path()), RunReport::new(dir));
     let mut progress = TrainProgress::new(manner, name);
@@ -75,12 +73,11 @@ pub(crate) fn train_stage(
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
-            let error = without_checkpoint(error.into(), Some(dir.path()));
             drop(report.fail(&error.to_string())); // a full disk must not hide what happened
             if begun {
                 drop(record.end(dir, "failed", (None, &error.to_string())));
             }
-            return Err(error);
+            return Err(error.into());
         }
     };
     let how = why(outcome.reason);

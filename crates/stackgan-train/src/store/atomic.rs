@@ -88,9 +88,8 @@ impl Failed {
         match room.filter(|_| full) {
             None => storage(action, &file, source),
             Some(free) => {
-                let remedy = format!(
-                    "the file needs {needed} bytes and {free} are free: make room; older checkpoints are untouched"
-                );
+                let remedy =
+                    format!("the file needs {needed} bytes and {free} are free: make room");
                 Error::Storage { action, file, source, remedy }
             }
         }
@@ -147,6 +146,6 @@ fn write_and_verify(files: &impl Files, path: &Path, contents: &(impl Contents +
 }
 
 pub(crate) fn storage(action: &'static str, file: &Path, source: io::Error) -> Error {
-    let remedy = "check free space and permissions; the last checkpoint is untouched".to_owned();
+    let remedy = "check free space and permissions".to_owned();
     Error::Storage { action, file: file.to_path_buf(), source, remedy }
 }

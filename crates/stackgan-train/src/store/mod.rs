@@ -165,9 +165,20 @@ impl<F: Files> Store<F> {
         }
         archive.metadata = header.metadata();
         let path = self.path(header.step);
-        write_with(&self.files, &path, &Sealed::new(archive, &path)?)?;
+        let written = write_with(&self.files, &path, &Sealed::new(archive, &path)?);
+        written.map_err(|error| self.beside_older(error, &path))?;
         self.prune(&path);
         Ok(path)
+    }
+
+    /// Adds to an error of the storage about the checkpoint `new` that older ones are untouched, if
+    /// there are any.
+    fn beside_older(&self, mut error: Error, new: &Path) -> Error {
+        let there = self.checkpoints().is_ok_and(|all| all.iter().any(|path| path != new));
+        if let (Error::Storage { remedy, .. }, true) = (&mut error, there) {
+            remedy.push_str("; older checkpoints are untouched");
+        }
+        error
     }
 
     /// Finds the newest valid checkpoint.

@@ -80,16 +80,16 @@ fn a_warning_counts_the_checkpoints_that_are_to_come() {
 fn a_fault_at_every_operation_of_a_save_loses_nothing() {
     let mut runs = 0;
     let faults = [Fault::Kill, Fault::Failure, Fault::Full, Fault::Interrupted, Fault::Short];
-    let saves = |sim: &Sim| -> (u64, u64, Vec<String>) {
+    let saves = |sim: &Sim| -> (u64, u64, Vec<(u64, String)>) {
         let (mut acknowledged, mut tried, mut errors) = (0, 0, Vec::new());
         match store(sim) {
-            Err(e) => errors.push(e.to_string()),
+            Err(e) => errors.push((0, e.to_string())),
             Ok(store) => {
                 for step in 1..=3 {
                     tried = step;
                     match store.save(state(step, 40), &header(step)) {
                         Ok(_) => acknowledged = step,
-                        Err(e) => errors.push(e.to_string()),
+                        Err(e) => errors.push((step, e.to_string())),
                     }
                 }
             }
@@ -112,12 +112,14 @@ fn a_fault_at_every_operation_of_a_save_loses_nothing() {
                     // One save may fail; the others must not.
                     let failed = errors.len() as u64;
                     assert!(failed <= 1 && (tried == 0 || acknowledged + failed >= 3), "{case}");
-                    assert!(errors.iter().all(|e| e.contains("file: /run") && e.contains("do: ")));
-                    if fault == Fault::Full && errors.iter().any(|e| e.starts_with("cannot write"))
-                    {
-                        assert!(
-                            errors[0].contains("needs ") && errors[0].contains("1234 are free")
-                        );
+                    if let Some((step, error)) = errors.first() {
+                        assert!(error.contains("file: /run") && error.contains("do: "), "{case}");
+                        let older = error.contains("older checkpoints are untouched");
+                        assert_eq!(older, *step > 1, "{case}");
+                        if fault == Fault::Full && error.starts_with("cannot write") {
+                            let told = ["needs ", "1234 are free"].map(|part| error.contains(part));
+                            assert_eq!(told, [true; 2], "{case}");
+                        }
                     }
                 }
                 Fault::Kill => {}

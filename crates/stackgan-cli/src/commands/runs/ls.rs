@@ -6,14 +6,14 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::facts::{Facts, State};
-use super::listed::listed;
 use crate::output::{Answer, Form};
 use crate::progress::{Manner, duration};
 use crate::report::number;
+use crate::run::list;
 
 /// Lists the runs of a folder, oldest first.
 pub(super) fn run(folder: &Path, form: Form, manner: Manner) -> Result<()> {
-    let runs = Listed(listed(folder)?.iter().map(|path| Facts::read(path)).collect());
+    let runs = Listed(list(folder)?.iter().map(|path| Facts::read(path)).collect());
     if runs.0.is_empty() {
         manner.say(format!("no runs in {}: `stackgan train` begins one", folder.display()));
     }

@@ -1,7 +1,6 @@
 //! `stackgan runs`: information from run folders on disk, during training and afterwards.
 
 mod facts;
-mod listed;
 mod ls;
 mod show;
 mod watch;
@@ -14,8 +13,7 @@ use anyhow::Result;
 use crate::args;
 use crate::exit::Problem;
 use crate::progress::Manner;
-use crate::run::is_run;
-use listed::listed;
+use crate::run::{is_run, list};
 
 /// Runs the subcommand.
 pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
@@ -33,7 +31,7 @@ pub(super) fn run(args: args::Runs, manner: Manner) -> Result<()> {
 /// # Errors
 /// Code 4 when there is none.
 fn named(run: Option<&Path>, folder: &Path) -> Result<PathBuf> {
-    let runs = listed(folder)?;
+    let runs = list(folder)?;
     let found = match run {
         None => runs.last().cloned(),
         Some(run) if is_run(run) => Some(run.to_path_buf()),
@@ -107,7 +105,7 @@ mod tests {
             std::fs::write(root.path().join(name).join("run.json"), "{}").unwrap();
         }
         let names = || {
-            let runs = listed(root.path()).unwrap();
+            let runs = list(root.path()).unwrap();
             runs.iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(names(), ["00000-toy", "birds", "00001-toy", "last"]);

@@ -15,7 +15,6 @@ use crate::encoders::{
 };
 use crate::output::{Answer, Form, apart, check_writable, path_text, write_kept};
 use crate::progress::Manner;
-use crate::run::without_checkpoint;
 use crate::signals::{Stopper, in_hours};
 
 /// Number of steps of the published encoder's training: 200 epochs of 150 classes.
@@ -59,8 +58,7 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     let stopper = Stopper::listen()?.until(args.max_hours.map(in_hours));
     let mut unfinished = Unfinished::beside(&args.out, &of, stopper.clone());
     let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
-    let written = write_kept(&args.out, &encoder.to_bytes()?);
-    written.map_err(|error| without_checkpoint(error, None))?;
+    write_kept(&args.out, &encoder.to_bytes()?)?;
     Unfinished::forget(&args.out);
     let unscored = "stopped before the encoder is scored; it is written";
     let stopper = stopper.or_end(manner, unscored.to_owned());

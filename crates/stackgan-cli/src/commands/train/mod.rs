@@ -32,7 +32,7 @@ use crate::encoders::weights_of;
 use crate::exit::{Exit, out_of_memory};
 use crate::output::Form;
 use crate::progress::Manner;
-use crate::run::{RUNS, Record, Training, train_stage, without_checkpoint};
+use crate::run::{RUNS, Record, Training, train_stage};
 use crate::signals::{Stopper, in_hours};
 use asked::Asked;
 use estimate::Estimate;
@@ -65,7 +65,7 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     let farewell = reading::STOPPED.to_owned();
     let stopper = Stopper::listen()?.until(end).or_end(context.manner, farewell);
     // Minutes may pass until a new run begins, but one that goes on can be refused at once.
-    let held = resumed.as_deref().map(opened).transpose()?;
+    let held = resumed.as_deref().map(RunDir::open).transpose()?;
     let origins = resumed.as_deref().map(origins).transpose()?.flatten();
     let kept = Before { origins: origins.as_ref(), note: note.as_deref() };
     let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1 } =
@@ -119,9 +119,8 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     };
     let dir = match (held, &args.run) {
         (Some(dir), _) => dir,
-        (None, Some(path)) => opened(path)?,
-        (None, None) => RunDir::create(Path::new(RUNS), &name)
-            .map_err(|error| without_checkpoint(error.into(), None))?,
+        (None, Some(path)) => RunDir::open(path)?,
+        (None, None) => RunDir::create(Path::new(RUNS), &name)?,
     };
     if let Some(timing) = timing {
         let config = &mut setup.config;
@@ -156,11 +155,6 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
         context.manner.say(format!("saved at step {}; go on with:\n  {next}", trained.step));
     }
     Ok(outcome.reason.into())
-}
-
-/// Opens a run folder, and makes it if needed.
-fn opened(path: &Path) -> Result<RunDir> {
-    RunDir::open(path).map_err(|error| without_checkpoint(error.into(), Some(path)))
 }
 
 /// What to do with the run's checkpoints, and with a bad number.

@@ -23,7 +23,7 @@ use crate::encoders::{
 use crate::exit::Problem;
 use crate::output::{quoted, write_kept};
 use crate::progress::Manner;
-use crate::run::{Record, without_checkpoint};
+use crate::run::Record;
 use crate::signals::Stopper;
 
 /// The presets whose embeddings are as wide as those of a small encoder.
@@ -147,8 +147,7 @@ pub(super) fn small_encoder(
     let encoder = stopper.carefully(|stopper| -> Result<_> {
         let mut unfinished = Unfinished::beside(&file, &key, stopper.clone());
         let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
-        let written = write_kept(&file, &encoder.to_bytes()?);
-        written.map_err(|error| without_checkpoint(error, None))?;
+        write_kept(&file, &encoder.to_bytes()?)?;
         Unfinished::forget(&file);
         Ok(encoder)
     })?;
