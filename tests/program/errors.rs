@@ -310,39 +310,6 @@ fn training_that_becomes_non_finite_is_code_7() {
     assert!(trained.contains("from step 0, ") && trained.ends_with(what), "{trained} {error}");
 }
 
-#[cfg(unix)]
-#[test]
-fn signals_save_and_have_their_codes_and_a_folder_has_one_trainer() {
-    use std::process::{Command, Stdio};
-    let dir = tempfile::tempdir().unwrap();
-    for (signal, expected) in [("INT", 130), ("TERM", 143)] {
-        let run = dir.path().join(signal);
-        let args: Vec<String> =
-            training("1", "100000", &run).into_iter().filter(|a| a != "-q").collect();
-        let program = assert_cmd::cargo::cargo_bin!("stackgan");
-        let mut command = Command::new(program);
-        let child =
-            command.args(&args).current_dir(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
-        let waiting = std::time::Instant::now();
-        while !run.join("model.safetensors").exists() {
-            assert!(waiting.elapsed().as_secs() < 120, "the run does not begin");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        let second: Vec<&str> = args.iter().map(String::as_str).collect();
-        let (code, error) = failed(dir.path(), &second);
-        assert_eq!(code, 6, "two trainers in one folder: {error}");
-        assert!(error.contains("do: "), "{error}");
-        let sent =
-            Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(expected), "{said}");
-        assert!(said.contains("stackgan train --stage 1 --run"), "{said}");
-        assert!(fs::read_dir(run.join("checkpoints")).unwrap().count() > 0);
-    }
-}
-
 #[test]
 fn nothing_hostile_reaches_the_terminal() {
     let dir = tempfile::tempdir().unwrap();

@@ -9,8 +9,8 @@ use serde_json::Value;
 use stackgan_core::archive::Archive;
 use stackgan_core::generator::{Mode, Stage1Statistics};
 use stackgan_core::generator_noise::GeneratorNoise;
+use stackgan_core::generators::{self, Low};
 use stackgan_core::noise::Noise;
-use stackgan_core::plain::{Stage1Generator, Stage2Generator};
 use stackgan_core::{Model, NetConfig, Params, Recipe};
 
 use crate::common::{WORLD, done, failed, stackgan, train, training};
@@ -294,8 +294,9 @@ fn tensors_over_each_other_are_refused_before_they_are_copied() {
     };
     let fresh = |network| Params::fresh(Noise::new(1), network, &Device::Cpu);
     let (low, high) = (fresh("g1"), fresh("g2"));
-    let stage1 = Stage1Generator::new(&net, &low.frozen()).unwrap();
-    Stage2Generator::new(&net, stage1, Stage1Statistics::Running, &high.frozen()).unwrap();
+    let (scope, statistics) = (low.frozen(), Stage1Statistics::Running);
+    generators::stage2(&net, &Low { net: &net, scope: &scope, statistics }, &high.frozen())
+        .unwrap();
     let low = low.all().into_iter().map(|(name, var)| (format!("STAGE1_G.{name}"), var));
     let storage = "(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI1\nNtQ";
     let mut object = "(d".to_owned();

@@ -61,8 +61,8 @@ fn model(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.safetensors")).unwrap()
 }
 
-/// Recorded steps, steps whose recording is refused or finds no memory, and a run that was killed and
-/// goes on, give the same model to the byte.
+/// Recorded steps, steps whose recording is refused or finds no memory, convolutions whose fastest
+/// algorithm fails, and a run that was killed and goes on, give the same model to the byte.
 #[test]
 fn a_run_is_the_same_to_the_byte_however_its_steps_are_taken() {
     if !there_is_a_gpu() {
@@ -79,6 +79,10 @@ fn a_run_is_the_same_to_the_byte_however_its_steps_are_taken() {
         assert_eq!(said(&output).contains("cannot be recorded"), stand_in, "{}", said(&output));
         assert!(model(&run(function)) == expected, "{function}");
     }
+    let slower = with(dir.path(), &on_gpu("1", "8", &run("slower")), (REFUSES, "cudnnConvolution"));
+    assert!(slower.status.success(), "{}", said(&slower));
+    assert!(!said(&slower).contains("cannot be recorded"), "{}", said(&slower));
+    assert!(model(&run("slower")) == expected);
     let killed = run("killed");
     let mut child = start(dir.path(), &on_gpu("1", "8", &killed));
     wait_for("a checkpoint", &mut child, || newest(&killed) >= Some(2));
@@ -181,14 +185,13 @@ fn captions_have_the_vectors_of_the_cpu() {
     }
 }
 
-/// A step with R1 is queued, and its memory is not that of the recorded ones. Where there is not
-/// enough for both, the recorded step gives way, and the run is the same to the byte.
-#[test]
-fn a_recorded_step_gives_way_to_a_queued_one() {
+/// The memory of a recorded step is not that of other work. Where there is not enough for both, the
+/// recorded step gives way, and the run is the same to the byte.
+fn gives_way_to(other: &[&str]) {
     let Some(dir) = on_the_stand_in() else { return };
     let args = |run: &str| {
         let mut args = on_gpu("1", "8", &dir.path().join(run));
-        args.extend(["--set", "loss.r1={ gamma = 0.5, every = 4 }"].map(str::to_owned));
+        args.extend(other.iter().flat_map(|setting| ["--set", setting]).map(str::to_owned));
         args
     };
     train(dir.path(), &args("enough"));
@@ -204,6 +207,18 @@ fn a_recorded_step_gives_way_to_a_queued_one() {
         gave_way
     });
     assert!(gave_way, "no such memory was tried");
+}
+
+/// Every fourth step with R1 is queued; no other such step is, before the run ends.
+#[test]
+fn a_recorded_step_gives_way_to_a_queued_one() {
+    gives_way_to(&["loss.r1={ gamma = 0.5, every = 4 }"]);
+}
+
+/// A grid of samples needs more memory than a step of two pictures.
+#[test]
+fn a_recorded_step_gives_way_to_a_grid() {
+    gives_way_to(&["optim.batch=2", "run.sample_every=8"]);
 }
 
 /// What does not fit says so, and proposes half of the batch.

@@ -214,6 +214,7 @@ fn a_run_folder_belongs_to_one_trainer() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(6), "{said}");
         assert!(said.contains("another process") && said.contains("LOCK"), "{said}");
+        assert!(said.contains("do: "), "{said}");
         let taken = stats(&run).len();
         wait_for("more steps of the winner", &mut winner, || stats(&run).len() > taken);
         winner.kill().unwrap();

@@ -10,7 +10,6 @@ mod bench;
 mod checks;
 mod cuda;
 mod fetch;
-mod golden;
 mod stand_in;
 mod testing;
 mod tidy;
@@ -83,8 +82,6 @@ mod flags {
                 /// Run no tests; only write the page again
                 optional --page-only
             }
-            /// Makes the golden fixtures again, if Python with torch is available.
-            cmd golden {}
             /// Times steps, pictures, the loader and the program's start, against PyTorch and the
             /// machine.
             cmd bench {
@@ -145,7 +142,6 @@ fn run() -> Result<ExitCode> {
         flags::XtaskCmd::Ci(_) => checks::ci(&root),
         flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),
         flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only, &tidy::sources(&root)?),
-        flags::XtaskCmd::Golden(_) => golden::golden(&root),
         flags::XtaskCmd::Bench(f) => {
             let flags::Bench { device, peer, patience, runs, only, curves, quick } = f;
             let gpu = device == Some(bench::Where::Gpu);

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::archive::Archive;
-use stackgan_core::shapes::Shapes;
+use stackgan_core::shapes::{self, Shapes};
 use stackgan_core::{plain, text};
 use stackgan_data::formats::torch7::{self, Document};
 use stackgan_data::formats::{ArrayView, torch_pickle};
@@ -33,7 +33,7 @@ pub(crate) const FEATURES: Weights =
 
 /// The weights of a generator or of a feature network.
 pub(crate) const MODEL: Weights = Weights {
-    judge: |shapes| match network_of(shapes) {
+    judge: |shapes| match Network::of_shapes(shapes) {
         Some(_) => Ok(()),
         None => plain::state_dict::sizes(shapes).map(drop),
     },
@@ -45,11 +45,6 @@ pub(crate) const TEXT_ENCODER: Weights = Weights {
     judge: |shapes| text::state_dict::sizes(shapes).map(drop),
     torch7: torch7::char_cnn_rnn,
 };
-
-/// The feature network with these tensor names and shapes, if any.
-pub(crate) fn network_of(shapes: &Shapes) -> Option<Network> {
-    Network::of_shapes(|name| shapes.get(name).map(Vec::as_slice))
-}
 
 /// Reads a state dict. Names and shapes are checked before any value is copied.
 pub(crate) fn read(
@@ -67,8 +62,7 @@ pub(crate) fn read(
         }
         [_, _, _, _, _, _, 0, 0, b'{', ..] => {
             let tensors = Archive::from_bytes(bytes, device).with_context(cannot)?.tensors;
-            let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec()));
-            (weights.judge)(&shapes.collect()).with_context(cannot)?;
+            (weights.judge)(&shapes::of(&tensors)).with_context(cannot)?;
             return Ok(tensors);
         }
         _ => torch_pickle::decode(bytes, file)?,

@@ -4,7 +4,7 @@
 //! defines its divergence from N(0, I).
 //!
 //! The releases differ in the activation after the linear layer and in the meaning of the second
-//! half of its output. There are therefore two types, which return the same result type.
+//! half of its output.
 
 use candle_core::{Result, Tensor};
 use stackgan_kernels::{Activation, activate, exp};
@@ -52,28 +52,54 @@ impl Conditioning {
     /// # Errors
     /// A failure of the device.
     pub fn mean_sigma(&self) -> Result<Tensor> {
-        match &self.log_scale {
-            LogScale::LogVariance(logvar) => exp(&(logvar.detach() * 0.5)?)?.mean_all(),
-            LogScale::LogSigma(log_sigma) => exp(&log_sigma.detach())?.mean_all(),
+        self.log_scale.sigma()?.detach().mean_all()
+    }
+}
+
+impl LogScale {
+    fn sigma(&self) -> Result<Tensor> {
+        match self {
+            Self::LogVariance(logvar) => exp(&(logvar * 0.5)?),
+            Self::LogSigma(log_sigma) => exp(log_sigma),
         }
     }
 }
 
-/// Conditioning augmentation of `plain`: Linear, ReLU; the halves are mu and log sigma².
-///
-/// Because of the ReLU, sigma is always at least 1.
+/// A linear layer and its activation, whose output is halved into mu and the scale.
 #[derive(Clone, Debug)]
-pub struct LogVarianceAugmentation {
+pub struct Augmentation {
     fc: Linear,
+    activation: Activation,
+    scale: fn(Tensor) -> LogScale,
 }
 
-impl LogVarianceAugmentation {
-    /// Creates a layer from `text_dim` to `cond_dim`.
+impl Augmentation {
+    /// Creates the layer of `plain`, from `text_dim` to `cond_dim`: ReLU, then mu and log sigma². Because of the ReLU, sigma is
+    /// always at least 1.
     ///
     /// # Errors
     /// Tensors that the scope does not have.
-    pub fn new(text_dim: usize, cond_dim: usize, style: Style, scope: Scope) -> Result<Self> {
-        Ok(Self { fc: Linear::new(text_dim, 2 * cond_dim, style, scope.pp("fc"))? })
+    pub fn log_variance(
+        (text_dim, cond_dim): (usize, usize),
+        style: Style,
+        scope: Scope,
+    ) -> Result<Self> {
+        let fc = Linear::new(text_dim, 2 * cond_dim, style, scope.pp("fc"))?;
+        Ok(Self { fc, activation: Activation::Relu, scale: LogScale::LogVariance })
+    }
+
+    /// Creates the layer of `residual`, from `text_dim` to `cond_dim`: LeakyReLU 0.2, then mu and
+    /// log sigma.
+    ///
+    /// # Errors
+    /// Tensors that the scope does not have.
+    pub fn log_sigma(
+        (text_dim, cond_dim): (usize, usize),
+        style: Style,
+        scope: Scope,
+    ) -> Result<Self> {
+        let fc = Linear::new(text_dim, 2 * cond_dim, style, scope.pp("fc"))?;
+        Ok(Self { fc, activation: LEAKY, scale: LogScale::LogSigma })
     }
 
     /// Computes the Gaussians of `text` `(batch, text_dim)`, with `epsilon` `(batch, cond_dim)` for
@@ -82,37 +108,10 @@ impl LogVarianceAugmentation {
     /// # Errors
     /// Shapes that do not match.
     pub fn forward(&self, text: &Tensor, epsilon: &Tensor) -> Result<Conditioning> {
-        let (mu, logvar) = halves(&activate(&self.fc.forward(text)?, Activation::Relu)?)?;
-        let sigma = exp(&(&logvar * 0.5)?)?;
-        let c = (&mu + sigma.mul(epsilon)?)?;
-        Ok(Conditioning { c, mu, log_scale: LogScale::LogVariance(logvar) })
-    }
-}
-
-/// Conditioning augmentation of `residual`: Linear, LeakyReLU 0.2; the halves are mu and log sigma.
-#[derive(Clone, Debug)]
-pub struct LogSigmaAugmentation {
-    fc: Linear,
-}
-
-impl LogSigmaAugmentation {
-    /// Creates a layer from `text_dim` to `cond_dim`.
-    ///
-    /// # Errors
-    /// Tensors that the scope does not have.
-    pub fn new(text_dim: usize, cond_dim: usize, style: Style, scope: Scope) -> Result<Self> {
-        Ok(Self { fc: Linear::new(text_dim, 2 * cond_dim, style, scope.pp("fc"))? })
-    }
-
-    /// Computes the Gaussians of `text` `(batch, text_dim)`, with `epsilon` `(batch, cond_dim)` for
-    /// the draws.
-    ///
-    /// # Errors
-    /// Shapes that do not match.
-    pub fn forward(&self, text: &Tensor, epsilon: &Tensor) -> Result<Conditioning> {
-        let (mu, log_sigma) = halves(&activate(&self.fc.forward(text)?, LEAKY)?)?;
-        let c = (&mu + exp(&log_sigma)?.mul(epsilon)?)?;
-        Ok(Conditioning { c, mu, log_scale: LogScale::LogSigma(log_sigma) })
+        let (mu, scale) = halves(&activate(&self.fc.forward(text)?, self.activation)?)?;
+        let log_scale = (self.scale)(scale);
+        let c = (&mu + log_scale.sigma()?.mul(epsilon)?)?;
+        Ok(Conditioning { c, mu, log_scale })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use candle_core::Result;
 
+use crate::cond_aug::Augmentation;
 use crate::generator::{Generator, Stage1Statistics};
+use crate::stage2::Stage2Generator;
 use crate::{NetConfig, Recipe, Scope, plain, residual};
 
 /// The Stage-I generator that a Stage-II generator is built on.
@@ -29,17 +31,21 @@ pub fn stage1(net: &NetConfig, scope: &Scope<'_>) -> Result<Box<dyn Generator>> 
 
 /// Builds the Stage-II generator of `net` on the tensors of `scope`, with Stage-I below it.
 ///
+/// If Stage-I's scope is frozen, Stage-I stays unchanged and needs no memory for gradients. If it is
+/// trained, Stage-II's gradient reaches it.
+///
 /// # Errors
 /// As [`stage1`], and a Stage-I of the other recipe.
 pub fn stage2(net: &NetConfig, low: &Low<'_>, scope: &Scope<'_>) -> Result<Box<dyn Generator>> {
-    Ok(match net.recipe {
+    net.check_of(net.recipe)?;
+    low.net.check_of(net.recipe)?;
+    let below = (stage1(low.net, low.scope)?, low.statistics);
+    let (widths, ca_net) = ((net.text_dim, net.cond_dim), scope.pp("ca_net"));
+    let (style, ca_net) = match net.recipe {
         Recipe::Residual => {
-            let below = residual::Stage1Generator::new(low.net, low.scope)?;
-            Box::new(residual::Stage2Generator::new(net, below, low.statistics, scope)?)
+            (residual::STYLE, Augmentation::log_sigma(widths, residual::STYLE, ca_net)?)
         }
-        Recipe::Plain => {
-            let below = plain::Stage1Generator::new(low.net, low.scope)?;
-            Box::new(plain::Stage2Generator::new(net, below, low.statistics, scope)?)
-        }
-    })
+        Recipe::Plain => (plain::STYLE, Augmentation::log_variance(widths, plain::STYLE, ca_net)?),
+    };
+    Ok(Box::new(Stage2Generator::new(net, below, ca_net, style, scope)?))
 }

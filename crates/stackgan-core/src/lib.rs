@@ -50,9 +50,9 @@ pub mod plain;
 #[doc(hidden)]
 pub mod protobuf;
 pub mod provenance;
-mod refiner;
 pub mod residual;
 pub mod shapes;
+mod stage2;
 pub mod text;
 
 pub use candle_core::{self as candle, Device};

@@ -3,10 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::Tensor;
+
 use crate::Error;
 
 /// Shapes by name.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Returns the shapes of tensors.
+#[must_use]
+pub fn of(tensors: &BTreeMap<String, Tensor>) -> Shapes {
+    tensors.iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())).collect()
+}
 
 /// Differences that are told one by one.
 const TOLD: usize = 5;

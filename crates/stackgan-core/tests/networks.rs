@@ -28,9 +28,9 @@ fn parameter_counts_at_the_papers_sizes() -> Result<()> {
         ($recipe:ident, $named:expr) => {{
             let net = NetConfig { recipe: $named, ..NetConfig::default() };
             let (g1, d1, g2, d2) = (fresh(), fresh(), fresh(), fresh());
-            let low = $recipe::Stage1Generator::new(&net, &g1.trained())?;
+            let low = Low { net: &net, scope: &g1.trained(), statistics };
             $recipe::Discriminator::stage1(&net, &d1.trained())?;
-            $recipe::Stage2Generator::new(&net, low, statistics, &g2.trained())?;
+            generators::stage2(&net, &low, &g2.trained())?;
             $recipe::Discriminator::stage2(&net, &d2.trained())?;
             [g1.count(), d1.count(), g2.count(), d2.count()]
         }};
@@ -355,6 +355,15 @@ fn a_stage2_of_other_sizes_than_its_stage1_is_refused() -> stackgan_core::Result
         assert!(error.contains("Stage-II") && error.contains(key), "{error}");
     }
     Ok(())
+}
+
+#[test]
+fn a_stage2_over_a_stage1_of_the_other_recipe_is_refused() {
+    let (own, low) = (small(Recipe::Residual), small(Recipe::Plain));
+    let (g1, g2) = (fresh(), fresh());
+    let below = Low { net: &low, scope: &g1.trained(), statistics: Stage1Statistics::Batch };
+    let error = generators::stage2(&own, &below, &g2.trained()).unwrap_err().to_string();
+    assert!(error.contains("Residual") && error.contains("Plain"), "{error}");
 }
 
 /// Evaluation changes no running statistic; training does.

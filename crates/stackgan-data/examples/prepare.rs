@@ -2,7 +2,7 @@
 //! `cargo run --release -p stackgan-data --example prepare -- FOLDER OUT.safetensors [76|304]`
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use stackgan_data::crop::{Fit, PictureSize, Preparation, Resizing, Stretch};
+use stackgan_data::crop::{PictureSize, Preparation, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::loader::{Loader, LoaderConfig};
 use stackgan_data::plan::{Captions, CropOffsets, Flip, Plan, PlanConfig, WrongPairs};
@@ -26,12 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("read {} pictures in {:.1?}", dataset.items.len(), started.elapsed());
 
     let started = Instant::now();
-    let preparation = Preparation {
-        size,
-        resizing: Resizing::Residual,
-        stretch: Stretch::None,
-        fit: Fit::Squeeze,
-    };
+    let preparation = Preparation::squeezed(size, Resizing::Residual);
     let options = ImportOptions { preparation, damaged: Damaged::Refuse };
     let report = import(&dataset, Path::new(out), &options, &|_, _| {})?;
     println!("prepared in {:.1?}: {report:?}", started.elapsed());

@@ -1,7 +1,7 @@
 //! A small dataset for unit tests: noise pictures of odd sizes, classes, and one to three captions
 //! each.
 
-use crate::crop::{Fit, PictureSize, Preparation, Resizing, Stretch};
+use crate::crop::{PictureSize, Preparation, Resizing};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
 use crate::prepared::{Damaged, ImportOptions, Prepared, import};
 use std::path::{Path, PathBuf};
@@ -37,12 +37,7 @@ pub(crate) fn dataset(dir: &Path, n: usize, classes: u32) -> Dataset {
 /// Options for one size, as in the residual recipe.
 pub(crate) fn options(size: PictureSize) -> ImportOptions {
     ImportOptions {
-        preparation: Preparation {
-            size,
-            resizing: Resizing::Residual,
-            stretch: Stretch::None,
-            fit: Fit::Squeeze,
-        },
+        preparation: Preparation::squeezed(size, Resizing::Residual),
         damaged: Damaged::Refuse,
     }
 }

@@ -3,12 +3,16 @@
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 
 /// Returns whether all tensors are `f32` on the CPU.
-pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
+#[must_use]
+pub fn applies(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|t| t.dtype() == DType::F32 && t.device().is_cpu())
 }
 
-/// Returns the values of a contiguous CPU tensor.
-pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+/// Returns the values of a contiguous `f32` tensor on the CPU.
+///
+/// # Errors
+/// A tensor of another element type or layout.
+pub fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let all = storage.as_slice::<f32>()?;
     let range = layout.contiguous_offsets();
     match range.and_then(|(start, end)| all.get(start..end)) {

@@ -72,16 +72,16 @@ pub fn open(ordinal: usize) -> Result<Device> {
 pub struct Sender(#[cfg(feature = "cuda")] crate::cuda::Sender);
 
 impl Sender {
-    /// Creates a sender for one device. Its buffers grow to a few times the size of the largest
-    /// copy.
+    /// Creates a sender for one device, of which this many copies may be on their way at a time.
+    /// Each has a buffer, which grows to the size of its largest copy.
     ///
     /// # Errors
     /// A device that is not a GPU or has no free memory.
-    pub fn new(device: &Device) -> Result<Self> {
+    pub fn new(device: &Device, copies: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
-        return crate::cuda::Sender::new(device).map(Self);
+        return crate::cuda::Sender::new(device, copies).map(Self);
         #[cfg(not(feature = "cuda"))]
-        candle_core::bail!("only a GPU is sent to, found {device:?}")
+        candle_core::bail!("only a GPU is sent to, {copies} copies at a time; found {device:?}")
     }
 
     /// Returns a tensor of `values`, which have been read when this returns.

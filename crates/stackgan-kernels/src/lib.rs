@@ -64,7 +64,7 @@ pub use adam::{AdamAttempt, AdamStep, AdamUpdate, adam_update};
 pub use augment::{cut_out, translate};
 pub use clamp::Clamp;
 pub use exp::exp;
-pub use fast::locked as locked_values;
+pub use fast::{applies as is_fast, locked as locked_values, values};
 pub use filter::Filter;
 pub use finite::non_finite;
 pub use geometry::Padding;

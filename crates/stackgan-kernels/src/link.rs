@@ -15,8 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::CudaStorage;
 use candle_core::backprop::GradStore;
 use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Device, Layout, Result, Shape, Tensor,
-    TensorId, bail,
+    CpuStorage, CustomOp1, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, TensorId, bail,
 };
 
 thread_local! {
@@ -30,7 +29,7 @@ thread_local! {
 ///
 /// Only first-order gradients are available. Like candle's own operations, maps return gradients
 /// that are not part of a graph. A loss computed from a gradient (a gradient penalty) therefore
-/// trains nothing, without an error. `stackgan_train::penalty::R1` obtains such a gradient by a
+/// trains nothing, without an error. `stackgan_train::r1::R1` obtains such a gradient by a
 /// finite difference of two passes.
 ///
 /// # Errors
@@ -157,12 +156,14 @@ pub(crate) fn linked<G: Sum>(
         *is_map = matches!(input, Input::Map(_));
     }
     let link = Link { name, backward: backward(gradient.clone()), maps, zero: zero.clone() };
-    let handle = match inputs {
-        [a] => a.tensor().apply_op1(link)?,
-        [a, b] => a.tensor().apply_op2(b.tensor(), link)?,
-        [a, b, c] => a.tensor().apply_op3(b.tensor(), c.tensor(), link)?,
+    // The zero takes the place of inputs that the operation does not have. It is not tracked.
+    let (a, b, c) = match inputs {
+        [a] => (a.tensor(), &zero, &zero),
+        [a, b] => (a.tensor(), b.tensor(), &zero),
+        [a, b, c] => (a.tensor(), b.tensor(), c.tensor()),
         _ => bail!("{name}: one to three inputs, found {}", inputs.len()),
     };
+    let handle = a.apply_op3(b, c, link)?;
     Ok(Node { gradient, handle, zero })
 }
 
@@ -174,24 +175,10 @@ struct Link {
 }
 
 impl Link {
-    /// Returns the value of a handle, which is never read.
-    #[expect(clippy::unnecessary_wraps, reason = "as the operation's interface has it")]
-    fn on_cpu() -> Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(vec![0.]), Shape::from(1)))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn on_gpu(storage: &CudaStorage) -> Result<(CudaStorage, Shape)> {
-        // SAFETY: the value of a handle is never read.
-        let slice = unsafe { storage.device.alloc::<f32>(1)? };
-        Ok((CudaStorage::wrap_cuda_slice(slice, storage.device.clone()), Shape::from(1)))
-    }
-
     /// Returns the gradients of all inputs. The gradient of a handle is a placeholder.
-    fn gradients(&self, inputs: [Option<&Tensor>; 3]) -> Result<[Option<Tensor>; 3]> {
+    fn gradients(&self, inputs: [&Tensor; 3]) -> Result<[Option<Tensor>; 3]> {
         let mut gradients = (self.backward)()?;
         for ((gradient, input), is_map) in gradients.iter_mut().zip(inputs).zip(self.maps) {
-            let Some(input) = input else { continue };
             if is_map && input.track_op() {
                 *gradient = Some(self.zero.clone());
             } else if input.is_variable()
@@ -201,64 +188,6 @@ impl Link {
             }
         }
         Ok(gradients)
-    }
-}
-
-impl CustomOp1 for Link {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        Self::on_cpu()
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
-        Self::on_gpu(s)
-    }
-
-    fn bwd(&self, a: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
-        let [da, _, _] = self.gradients([Some(a), None, None])?;
-        Ok(da)
-    }
-}
-
-impl CustomOp2 for Link {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        Self::on_cpu()
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        s: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        Self::on_gpu(s)
-    }
-
-    fn bwd(
-        &self,
-        a: &Tensor,
-        b: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [da, db, _] = self.gradients([Some(a), Some(b), None])?;
-        Ok((da, db))
     }
 }
 
@@ -276,7 +205,7 @@ impl CustomOp3 for Link {
         _: &CpuStorage,
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        Self::on_cpu()
+        Ok((CpuStorage::F32(vec![0.]), Shape::from(1))) // the value of a handle is never read
     }
 
     #[cfg(feature = "cuda")]
@@ -289,7 +218,9 @@ impl CustomOp3 for Link {
         _: &CudaStorage,
         _: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        Self::on_gpu(s)
+        // SAFETY: the value of a handle is never read.
+        let slice = unsafe { s.device.alloc::<f32>(1)? };
+        Ok((CudaStorage::wrap_cuda_slice(slice, s.device.clone()), Shape::from(1)))
     }
 
     fn bwd(
@@ -300,7 +231,7 @@ impl CustomOp3 for Link {
         _: &Tensor,
         _: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [da, db, dc] = self.gradients([Some(a), Some(b), Some(c)])?;
+        let [da, db, dc] = self.gradients([a, b, c])?;
         Ok((da, db, dc))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Device, Stage};
-use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
+use stackgan_data::crop::{Preparation, Resizing};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
@@ -72,12 +72,7 @@ fn pictures(folder: &Path) -> Result<Arc<Prepared>, Box<dyn std::error::Error>> 
     if !file.is_file() {
         toy::write(&drawn, &ToyConfig { count: 60, seed: 1 }, &|_, _| {})?;
         let size = picture_size(Stage::One);
-        let preparation = Preparation {
-            size,
-            resizing: Resizing::Residual,
-            stretch: Stretch::None,
-            fit: Fit::Squeeze,
-        };
+        let preparation = Preparation::squeezed(size, Resizing::Residual);
         let options = ImportOptions { preparation, damaged: Damaged::Refuse };
         import(&cub::read(&drawn, Reading::default())?, &file, &options, &|_, _| {})?;
     }

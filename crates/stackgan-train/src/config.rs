@@ -11,7 +11,7 @@ use stackgan_data::plan::{Captions, CropOffsets, Flip, PlanConfig, WrongPairs};
 
 use crate::adam::Betas;
 use crate::knobs::{Conditioning, Knobs};
-use crate::penalty::R1;
+use crate::r1::R1;
 use crate::ranges::{at_least, invalid, within};
 use crate::schedule::Decay;
 use crate::{Error, Result};

@@ -32,6 +32,23 @@ pub(crate) struct Fed {
     pub(crate) inputs: Inputs,
 }
 
+/// Sends inputs to a GPU, and measures how long it waits for them.
+struct OnGpu {
+    pictures: Sender,
+    numbers: Sender,
+    gap: Gap,
+}
+
+/// Numbers of copies on their way: the pictures of a batch, and its texts and noise, and one more.
+const COPIES: [usize; 2] = [3, 9];
+
+impl OnGpu {
+    fn new(device: &Device) -> candle_core::Result<Self> {
+        let [pictures, numbers] = COPIES.map(|copies| Sender::new(device, copies));
+        Ok(Self { pictures: pictures?, numbers: numbers?, gap: Gap::new(device)? })
+    }
+}
+
 /// Returns the inputs of a run's steps in order.
 pub(crate) struct Feed {
     loader: Loader,
@@ -39,8 +56,7 @@ pub(crate) struct Feed {
     config: TrainConfig,
     standardise: Option<Standardise>,
     device: Device,
-    /// For a GPU: sends data to it, and measures how long it waits for data.
-    gpu: Option<(Sender, Gap)>,
+    gpu: Option<OnGpu>,
     /// The steps whose inputs have not been returned.
     steps: Range<u64>,
     ahead: Option<Result<Fed>>,
@@ -63,7 +79,7 @@ impl Feed {
             config: setup.config.clone(),
             standardise,
             device: setup.device.clone(),
-            gpu: setup.device.is_cuda().then(|| on_gpu(&setup.device)).transpose()?,
+            gpu: setup.device.is_cuda().then(|| OnGpu::new(&setup.device)).transpose()?,
             steps,
             ahead: None,
             spent: Duration::ZERO,
@@ -91,21 +107,21 @@ impl Feed {
     pub(crate) fn spent(&mut self) -> Duration {
         match &mut self.gpu {
             None => std::mem::take(&mut self.spent),
-            Some((_, gap)) => gap.take(),
+            Some(gpu) => gpu.gap.take(),
         }
     }
 
     fn make(&mut self) -> Result<Fed> {
         let started = Instant::now();
-        if let Some((_, gap)) = &mut self.gpu {
-            gap.open()?;
+        if let Some(gpu) = &mut self.gpu {
+            gpu.gap.open()?;
         }
         let inputs = match self.loader.next() {
             Ok(batch) => self.inputs(batch),
             Err(error) => Err(error.into()),
         };
-        if let Some((_, gap)) = &mut self.gpu {
-            gap.close()?;
+        if let Some(gpu) = &mut self.gpu {
+            gpu.gap.close()?;
         }
         self.spent += started.elapsed();
         inputs
@@ -114,7 +130,12 @@ impl Feed {
     fn inputs(&mut self, batch: Loaded) -> Result<Fed> {
         let pictures = self.batch(&batch)?;
         let (cfg, step) = (&self.config, batch.step);
-        let noise = StepNoise::draw(cfg, step, cfg.optim.batch, &self.device)?;
+        let mut noise = StepNoise::draw(cfg, step, cfg.optim.batch, &Device::Cpu)?;
+        if let Some(OnGpu { numbers, .. }) = &mut self.gpu {
+            noise = noise.map(|drawn| {
+                numbers.send(&drawn.flatten_all()?.to_vec1::<f32>()?, drawn.shape().clone())
+            })?;
+        }
         let inputs = Inputs { batch: pictures, noise };
         Ok(Fed { step, epoch: batch.epoch, indices: batch.indices, inputs })
     }
@@ -125,11 +146,11 @@ impl Feed {
         let text = batch.embeddings.as_deref().unwrap_or_default();
         let text = match &mut self.gpu {
             None => Tensor::from_slice(text, (n, batch.dim), &self.device)?,
-            Some((sender, _)) => sender.send(text, (n, batch.dim))?,
+            Some(gpu) => gpu.numbers.send(text, (n, batch.dim))?,
         };
         let mut tensor = |bytes: &Vec<u8>| match &mut self.gpu {
             None => scaled_here(bytes, shape),
-            Some((sender, _)) => scaled_there(&sender.send(bytes, &shape)?),
+            Some(gpu) => scaled_there(&gpu.pictures.send(bytes, &shape)?),
         };
         Ok(Batch {
             real: tensor(&batch.images)?,
@@ -150,10 +171,6 @@ impl Feed {
         let others: Vec<u32> = parts.flat_map(next_of_other_class).collect();
         Tensor::from_vec(others, classes.len(), &self.device).map(Some)
     }
-}
-
-fn on_gpu(device: &Device) -> candle_core::Result<(Sender, Gap)> {
-    Ok((Sender::new(device)?, Gap::new(device)?))
 }
 
 /// Converts pictures of bytes to the networks' range on the host.

@@ -24,7 +24,7 @@ use crate::adam::Adam;
 use crate::config::{LossConfig, TrainConfig};
 use crate::diff_augment::Augmentations;
 use crate::knobs::Knobs;
-use crate::penalty::R1;
+use crate::r1::R1;
 use crate::step::{
     Batch, Game, Inputs, Optimised, StepConfig, StepNoise, StepStats, Views, residual_step,
     residual_step_with_gradients,

@@ -114,6 +114,12 @@ impl Guard {
         self.recording.refused().map(ToString::to_string)
     }
 
+    /// After work between steps that failed: whether it may succeed now, because it found no memory
+    /// beside a recorded step, whose memory is given back.
+    pub(crate) fn gives_way(&mut self, error: &Error) -> bool {
+        self.recording.gives_way(error)
+    }
+
     /// The number of values that are copied before a step.
     #[cfg(test)]
     pub(crate) fn copies(&self) -> usize {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod adam;
+mod compatible;
 pub mod config;
 pub mod diff_augment;
 mod ema;
@@ -13,18 +14,17 @@ pub mod estimate;
 pub mod event;
 mod feed;
 mod fine_tune;
-mod fit;
 pub mod guard;
 mod identity;
 pub mod knobs;
 pub mod matching;
 mod nonfinite;
 pub mod origins;
-pub mod penalty;
 pub mod players;
 pub mod policy;
 mod pretrained;
 pub mod projected;
+pub mod r1;
 mod ranges;
 mod recording;
 mod recovery;

@@ -103,8 +103,9 @@ impl Recording {
         Ok(queued(players, inputs, cfg, weights, meanwhile)?.0)
     }
 
-    /// After a step that failed: whether it may succeed now, because it found no memory beside a
-    /// recorded one. The memory of recorded steps is given back, and none is recorded any more.
+    /// After a step that failed, or work between steps: whether it may succeed now, because it found
+    /// no memory beside a recorded step. The memory of recorded steps is given back, and none is
+    /// recorded any more.
     pub(crate) fn gives_way(&mut self, error: &Error) -> bool {
         if !gpu::memory_is_full(error) {
             return false;
@@ -115,7 +116,7 @@ impl Recording {
             return false;
         }
         recorded.into_iter().for_each(|recorded| recorded.work.give_back());
-        let beside = format!("no memory for queued steps beside a recorded one: {error}");
+        let beside = format!("no memory for other work beside a recorded step: {error}");
         for kind in [&mut self.plain, &mut self.with_r1] {
             kind.refused.get_or_insert(candle_core::Error::Msg(beside.clone()));
         }

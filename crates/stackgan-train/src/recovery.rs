@@ -153,8 +153,9 @@ impl Run {
         }
         let mut skipped = self.skipped.clone();
         skipped.insert(step);
-        let restored = store.newest(&self.setup.device).and_then(|newest| {
-            let back = newest.found.map(|saved| self.restore(saved)).transpose()?;
+        let restored = self.between_steps(|run| {
+            let newest = store.newest(&run.setup.device)?;
+            let back = newest.found.map(|saved| run.restore(saved)).transpose()?;
             Ok(back.map(|back| (back, newest.passed_over)))
         });
         let (back, damaged) = match restored {

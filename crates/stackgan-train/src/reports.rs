@@ -10,7 +10,7 @@ use crate::run_dir::RunDir;
 use crate::samples::Samples;
 use crate::step::StepStats;
 use crate::watch::{Seen, Watch};
-use crate::{Error, Result, penalty};
+use crate::{Error, Result, r1};
 
 /// The reports of a process that trains.
 pub(crate) struct Reports<'a> {
@@ -82,8 +82,8 @@ impl<'a> Reports<'a> {
         let loading = loading.div_duration_f64(self.reported.elapsed());
         self.reported = Instant::now();
         let more = [("lr_g", lr_g), ("lr_d", lr_d), ("loading", thousandths(loading))];
-        if let Some(r1) = r1.filter(|_| terms.iter().all(|(name, _)| *name != penalty::NAME)) {
-            terms.push((penalty::NAME, r1));
+        if let Some(r1) = r1.filter(|_| terms.iter().all(|(name, _)| *name != r1::NAME)) {
+            terms.push((r1::NAME, r1));
         }
         let values = [&terms[..], &more].concat();
         let written = self.dir.append_stats(step, epoch, (seconds, self.first), &values);

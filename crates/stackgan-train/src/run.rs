@@ -15,7 +15,7 @@ use crate::state::Run;
 pub use crate::state::model_at;
 use crate::step::{StepConfig, StepStats};
 use crate::store::Store;
-use crate::{Error, Result, penalty};
+use crate::{Error, Result, r1};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ pub fn train(
             }
         }
         if step.is_multiple_of(cfg.run.sample_every) || last {
-            reports.paint(run.model(step)?, step, on_event)?;
+            run.between_steps(|run| reports.paint(run.model(step)?, step, on_event))?;
         }
         let ends = if last {
             Some(StopReason::Done)
@@ -110,7 +110,7 @@ pub fn train(
             stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
         };
         if step.is_multiple_of(cfg.run.checkpoint_every) || ends.is_some() {
-            saves.save(&run, step, ends, on_event)?;
+            run.between_steps(|run| saves.save(run, step, ends, on_event))?;
         }
         if let Some(ends) = ends {
             dir.forget_stop()?; // or the run could not be resumed
@@ -201,11 +201,22 @@ impl Run {
         }
         let step = StepConfig::of(&self.setup.config, fed.step, self.decay(fed));
         let stats = self.guard.step(&mut self.players, &fed.inputs, &step, meanwhile)?;
-        self.r1 = stats.get(penalty::NAME).ok().or(self.r1);
+        self.r1 = stats.get(r1::NAME).ok().or(self.r1);
         if let Some(ema) = self.ema.as_ref().filter(|_| step.generator_moves()) {
             ema.follow(self.players.g().adam.steps())?;
         }
         Ok(Some((stats, step)))
+    }
+
+    /// Does work between steps, on a GPU once more if it found no memory beside a recorded step.
+    pub(crate) fn between_steps<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        match work(self) {
+            Err(error) if self.guard.gives_way(&error) => work(self),
+            done => done,
+        }
     }
 
     /// Saves the checkpoint and the model after `step` steps.

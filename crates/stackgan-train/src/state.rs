@@ -9,9 +9,9 @@ use stackgan_core::text::{CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Model, Params, Parts, Stage, StageInfo, StagePart, TextPart};
 use stackgan_kernels::memory;
 
+use crate::compatible::check_parts;
 use crate::ema::Ema;
 use crate::feed::Fed;
-use crate::fit::check_fit;
 use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::players::Players;
@@ -43,7 +43,7 @@ impl Run {
     /// # Errors
     /// [`crate::Error::Config`] when the parts of `setup` do not match; tensor errors.
     pub(crate) fn new(mut setup: Setup, steps: u64, checks: Option<Checks>) -> Result<Self> {
-        check_fit(&setup)?;
+        check_parts(&setup)?;
         let standardise = standardise::of_run(&setup)?;
         if let Some(standardise) = &standardise {
             let own = setup.encoder.take();

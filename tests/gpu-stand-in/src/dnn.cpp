@@ -137,9 +137,12 @@ struct Told {
     int same_every_time, math, reserved[3];
 };
 constexpr size_t ROOM = 4096;
+constexpr int FASTEST = 2, OTHER = 1;
+constexpr int NOT_SUPPORTED = 3000; // of cudnnStatus_t
 static int tell(void *conv, int *count, Told *told) {
-    *count = 1;
-    *told = {1, OK, 1.f, ROOM, 1, static_cast<Convolution *>(conv)->math, {}};
+    *count = 0;
+    for (int algorithm : {FASTEST, OTHER})
+        told[(*count)++] = {algorithm, OK, 1.f, ROOM, 1, static_cast<Convolution *>(conv)->math, {}};
     return OK;
 }
 
@@ -147,9 +150,10 @@ struct Given {
     const void *x, *w, *y;
 };
 
-static int run(void *handle, void *x, void *w, void *y, void *conv, void *space, size_t room, const void *alpha,
-               const void *beta, Given given, std::function<void(const Shapes &)> work) {
+static int run(void *handle, void *x, void *w, void *y, void *conv, int how, void *space, size_t room,
+               const void *alpha, const void *beta, Given given, std::function<void(const Shapes &)> work) {
     WHOLE;
+    if (how == FASTEST && refused("cudnnConvolution")) return NOT_SUPPORTED;
     if (*static_cast<const float *>(alpha) != 1 || *static_cast<const float *>(beta) != 0)
         wrong("a convolution with factors");
     if (room < ROOM) wrong("a convolution without the room that its algorithm asked for");
@@ -223,18 +227,19 @@ int cudnnGetConvolutionForwardWorkspaceSize(void *, void *, void *, void *, void
 }
 
 int cudnnConvolutionForward(void *handle, const void *alpha, void *xd, const void *x, void *wd, const void *w,
-                            void *conv, int, void *space, size_t room, const void *beta, void *yd, void *y) {
-    return run(handle, xd, wd, yd, conv, space, room, alpha, beta, {x, w, y},
+                            void *conv, int how, void *space, size_t room, const void *beta, void *yd, void *y) {
+    return run(handle, xd, wd, yd, conv, how, space, room, alpha, beta, {x, w, y},
                [=](const Shapes &s) { forward(s, x, w, y); });
 }
 int cudnnConvolutionBackwardData(void *handle, const void *alpha, void *wd, const void *w, void *dyd, const void *dy,
-                                 void *conv, int, void *space, size_t room, const void *beta, void *dxd, void *dx) {
-    return run(handle, dxd, wd, dyd, conv, space, room, alpha, beta, {dx, w, dy},
+                                 void *conv, int how, void *space, size_t room, const void *beta, void *dxd, void *dx) {
+    return run(handle, dxd, wd, dyd, conv, how, space, room, alpha, beta, {dx, w, dy},
                [=](const Shapes &s) { to_input(s, w, dy, dx); });
 }
 int cudnnConvolutionBackwardFilter(void *handle, const void *alpha, void *xd, const void *x, void *dyd, const void *dy,
-                                   void *conv, int, void *space, size_t room, const void *beta, void *dwd, void *dw) {
-    return run(handle, xd, dwd, dyd, conv, space, room, alpha, beta, {x, dw, dy},
+                                   void *conv, int how, void *space, size_t room, const void *beta, void *dwd,
+                                   void *dw) {
+    return run(handle, xd, dwd, dyd, conv, how, space, room, alpha, beta, {x, dw, dy},
                [=](const Shapes &s) { to_weight(s, x, dy, dw); });
 }
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use stackgan_core::NetConfig;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
+use stackgan_data::crop::{Preparation, Resizing};
 use stackgan_data::dataset::Split;
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::{Reading, cub};
@@ -33,12 +33,7 @@ pub(crate) fn bench(side: usize, batches: usize) -> Result<Value> {
     toy::write(&birds, &ToyConfig { count: 240, seed: 0 }, &|_, _| {})?;
     let file = folder.path().join("birds.safetensors");
     let size = stackgan_train::config::picture_size(config.stage);
-    let preparation = Preparation {
-        size,
-        resizing: Resizing::default(),
-        stretch: Stretch::None,
-        fit: Fit::Squeeze,
-    };
+    let preparation = Preparation::squeezed(size, Resizing::default());
     import(
         &cub::read(&birds, Reading::default())?,
         &file,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
-use stackgan_core::shapes::Shapes;
+use stackgan_core::shapes;
 use stackgan_data::formats::tensorflow::Checkpoint;
 use stackgan_data::formats::{read_bounded, torch_pickle};
 use stackgan_eval::comparison::Measurer;
@@ -14,7 +14,7 @@ use stackgan_eval::features::{Extractor, Network};
 use crate::exit::Problem;
 use crate::networks::{self, Named, is_kept, kept, missing};
 use crate::output::{Written, quoted};
-use crate::weights::{self, network_of};
+use crate::weights;
 
 /// Number of pictures per pass of a network.
 pub(crate) const BATCH: usize = 16;
@@ -83,8 +83,7 @@ fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let hash = networks::source(&bytes);
     let tensors = weights::read(&bytes, file, weights::FEATURES, &Device::Cpu)?;
-    let shapes: Shapes = tensors.iter().map(|(n, t)| (n.clone(), t.dims().to_vec())).collect();
-    let found = network.or_else(|| network_of(&shapes)).ok_or_else(|| {
+    let found = network.or_else(|| Network::of_shapes(&shapes::of(&tensors))).ok_or_else(|| {
         let names: Vec<&str> = Network::ALL.into_iter().map(Network::name).collect();
         let parts = (format!("the weights of {}", names.join(", ")), "others");
         Problem::data("no network to measure with", file, parts, "check the path")

@@ -66,7 +66,7 @@ pub(super) fn generator(
     }
 }
 
-/// Adds [`crate::cond_aug::LogVarianceAugmentation`].
+/// Adds [`crate::cond_aug::Augmentation::log_variance`].
 fn log_variance_augmentation(s: &mut Layers<'_>, text: &str, epsilon: &str) -> Result<String> {
     let x = s.linear(text, "ca_net.fc")?;
     let x = s.activate(x, Activation::Relu);
@@ -76,7 +76,7 @@ fn log_variance_augmentation(s: &mut Layers<'_>, text: &str, epsilon: &str) -> R
     Ok(draw(s, &mu, &log_sigma, epsilon))
 }
 
-/// Adds [`crate::cond_aug::LogSigmaAugmentation`].
+/// Adds [`crate::cond_aug::Augmentation::log_sigma`].
 fn log_sigma_augmentation(s: &mut Layers<'_>, text: &str, epsilon: &str) -> Result<String> {
     let x = s.linear(text, "ca_net.fc")?;
     let x = s.activate(x, LEAKY);
@@ -136,7 +136,7 @@ fn small_maps(s: &mut Layers<'_>, cfg: &NetConfig, x: &str) -> String {
     s.graph.node("Reshape", &[x, &shape], &[])
 }
 
-/// Adds [`crate::refiner::Refiner`].
+/// Adds the refining network of [`crate::stage2::Stage2Generator`].
 fn refiner(s: &mut Layers<'_>, cfg: &NetConfig, (low, c): (&str, &str)) -> Result<String> {
     let relu = Activation::Relu;
     let x = s.conv(low, "encoder.0", Window::Three)?;

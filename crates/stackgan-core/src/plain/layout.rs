@@ -90,8 +90,8 @@ mod tests {
 
     use super::*;
     use crate::generator::Stage1Statistics;
+    use crate::generators::{self, Low};
     use crate::noise::Noise;
-    use crate::plain::{Stage1Generator, Stage2Generator};
     use crate::{Device, Params, Recipe};
 
     #[test]
@@ -108,8 +108,9 @@ mod tests {
         };
         let (noise, cpu) = (Noise::new(3), Device::Cpu);
         let (low, high) = (Params::fresh(noise, "g1", &cpu), Params::fresh(noise, "g2", &cpu));
-        let stage1 = Stage1Generator::new(&net, &low.frozen()).unwrap();
-        Stage2Generator::new(&net, stage1, Stage1Statistics::Running, &high.frozen()).unwrap();
+        let (scope, statistics) = (low.frozen(), Stage1Statistics::Running);
+        let below = Low { net: &net, scope: &scope, statistics };
+        generators::stage2(&net, &below, &high.frozen()).unwrap();
         let of = |params: &Params, prefix: &str| -> Shapes {
             let shape = |(name, var): (String, candle_core::Var)| {
                 (format!("{prefix}{name}"), var.dims().to_vec())

@@ -6,12 +6,10 @@
 mod discriminator;
 mod layout;
 mod stage1;
-mod stage2;
 pub mod state_dict;
 
 pub use discriminator::Discriminator;
 pub use stage1::Stage1Generator;
-pub use stage2::Stage2Generator;
 
 use crate::layers::{RunningVariance, Style};
 use crate::params::Init;

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::{self as kernels, Activation, Maps};
 
 use super::STYLE;
-use crate::cond_aug::LogVarianceAugmentation;
+use crate::cond_aug::Augmentation;
 use crate::generator::{Generator, Mode, Painted};
 use crate::generator_noise::GeneratorNoise;
 use crate::layers::{BatchNorm, Conv, Linear, UpBlock, Window};
@@ -15,7 +15,7 @@ use crate::{NetConfig, Recipe};
 /// Noise and text are mapped to 4x4, followed by four up-samplings.
 #[derive(Clone, Debug)]
 pub struct Stage1Generator {
-    ca_net: LogVarianceAugmentation,
+    ca_net: Augmentation,
     fc: Linear,
     fc_norm: BatchNorm,
     upsample1: UpBlock,
@@ -38,9 +38,8 @@ impl Stage1Generator {
         let [c8, c16, c32, c64] = channels;
         let relu = Activation::Relu;
         Ok(Self {
-            ca_net: LogVarianceAugmentation::new(
-                cfg.text_dim,
-                cfg.cond_dim,
+            ca_net: Augmentation::log_variance(
+                (cfg.text_dim, cfg.cond_dim),
                 STYLE,
                 scope.pp("ca_net"),
             )?,

@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 
 use super::layout::{STAGE1, generator, stage1_prefix};
 use crate::archive::{prefixed, under};
-use crate::shapes::{differences, first_names, listed, shown, wrong_sizes};
+use crate::shapes::{self, differences, first_names, listed, shown, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
 use crate::{Error, Model, NetConfig, Parts, Recipe, Result, Stage, StagePart, TextPart};
 
@@ -88,8 +88,7 @@ pub fn from_state_dict(
     dataset: &str,
     device: &Device,
 ) -> Result<Model> {
-    let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
-    let (low_net, high_net) = sizes(&shapes)?;
+    let (low_net, high_net) = sizes(&shapes::of(&tensors))?;
     tensors.retain(|name, _| !name.ends_with(COUNTER));
     let (mut low, mut high) = (BTreeMap::new(), BTreeMap::new());
     for (name, tensor) in tensors {
@@ -180,8 +179,8 @@ mod tests {
     use super::*;
     use crate::Params;
     use crate::generator::Stage1Statistics;
+    use crate::generators::{self, Low};
     use crate::noise::Noise;
-    use crate::plain::{Stage1Generator, Stage2Generator};
 
     fn net() -> NetConfig {
         NetConfig {
@@ -200,8 +199,9 @@ mod tests {
     fn state_dict() -> BTreeMap<String, Tensor> {
         let (noise, cpu) = (Noise::new(3), Device::Cpu);
         let (low, high) = (Params::fresh(noise, "g1", &cpu), Params::fresh(noise, "g2", &cpu));
-        let stage1 = Stage1Generator::new(&net(), &low.frozen()).unwrap();
-        Stage2Generator::new(&net(), stage1, Stage1Statistics::Running, &high.frozen()).unwrap();
+        let (scope, statistics) = (low.frozen(), Stage1Statistics::Running);
+        let below = Low { net: &net(), scope: &scope, statistics };
+        generators::stage2(&net(), &below, &high.frozen()).unwrap();
         let mut all = high.snapshot().unwrap();
         all.extend(prefixed(STAGE1, low.snapshot().unwrap()));
         all.insert(

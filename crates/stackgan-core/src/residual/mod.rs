@@ -6,12 +6,10 @@
 
 mod discriminator;
 mod stage1;
-mod stage2;
 pub mod variables;
 
 pub use discriminator::Discriminator;
 pub use stage1::Stage1Generator;
-pub use stage2::Stage2Generator;
 
 use candle_core::Result;
 use stackgan_kernels::{Activation, Maps, Statistics};

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use stackgan_kernels::{self as kernels, Activation, Filter, Maps};
 
 use super::{Bottleneck, STYLE};
-use crate::cond_aug::LogSigmaAugmentation;
+use crate::cond_aug::Augmentation;
 use crate::generator::{Generator, Mode, Painted};
 use crate::generator_noise::GeneratorNoise;
 use crate::layers::{BatchNorm, Linear, UpBlock};
@@ -16,7 +16,7 @@ use crate::{NetConfig, Recipe};
 /// 8x8.
 #[derive(Clone, Debug)]
 pub struct Stage1Generator {
-    ca_net: LogSigmaAugmentation,
+    ca_net: Augmentation,
     fc: Linear,
     fc_norm: BatchNorm,
     residual1: Bottleneck,
@@ -40,9 +40,8 @@ impl Stage1Generator {
             (cfg.up_channels(ngf / 2), cfg.up_channels(ngf / 4), cfg.up_channels(ngf / 8));
         let relu = Activation::Relu;
         Ok(Self {
-            ca_net: LogSigmaAugmentation::new(
-                cfg.text_dim,
-                cfg.cond_dim,
+            ca_net: Augmentation::log_sigma(
+                (cfg.text_dim, cfg.cond_dim),
                 STYLE,
                 scope.pp("ca_net"),
             )?,

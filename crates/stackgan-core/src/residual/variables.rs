@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
 
-use crate::shapes::{Shapes, differences, first_names, listed, wrong_sizes};
+use crate::shapes::{self, Shapes, differences, first_names, listed, wrong_sizes};
 use crate::text::CharCnnRnnEncoder;
 use crate::{Error, Model, NetConfig, Parts, Recipe, Result, Stage, StagePart, TextPart};
 
@@ -71,8 +71,7 @@ pub fn from_variables(
     dataset: &str,
     device: &Device,
 ) -> Result<Model> {
-    let shapes = variables.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
-    let (low, high) = sizes(&shapes)?;
+    let (low, high) = sizes(&shapes::of(&variables))?;
     let mut part = |net, layers: Layers| {
         let mut tensors = BTreeMap::new();
         for Layer { name, variable, order, .. } in layers.all {

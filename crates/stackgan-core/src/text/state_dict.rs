@@ -13,7 +13,7 @@ use candle_core::{Device, Tensor};
 use super::alphabet::{ALPHABET_SIZE, AlphabetOptions};
 use super::ops::KERNEL;
 use super::{CharCnnRnnConfig, CharCnnRnnEncoder, Recurrence};
-use crate::shapes::wrong_sizes;
+use crate::shapes::{self, wrong_sizes};
 use crate::{Error, Params, Result};
 
 pub use crate::shapes::Shapes;
@@ -67,8 +67,7 @@ pub fn from_state_dict(
     alphabet: AlphabetOptions,
     device: &Device,
 ) -> Result<CharCnnRnnEncoder> {
-    let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
-    let config = CharCnnRnnConfig { alphabet, ..sizes(&shapes)? };
+    let config = CharCnnRnnConfig { alphabet, ..sizes(&shapes::of(&tensors))? };
     let turned = tensors.into_iter().map(|(name, tensor)| {
         let tensor = match *tensor.dims() {
             [out, width] if name.starts_with("conv") => {

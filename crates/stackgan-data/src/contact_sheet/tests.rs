@@ -1,15 +1,10 @@
 //! Tests of the sheet: pictures, boxes and captions are in the right places.
 
 use super::*;
-use crate::crop::{Fit, PictureSize, Resizing, Stretch};
+use crate::crop::{PictureSize, Preparation, Resizing};
 use crate::testing::{dataset, prepared};
 
-const HOW: Preparation = Preparation {
-    size: PictureSize::Stage1,
-    resizing: Resizing::Residual,
-    stretch: Stretch::None,
-    fit: Fit::Squeeze,
-};
+const HOW: Preparation = Preparation::squeezed(PictureSize::Stage1, Resizing::Residual);
 
 /// Number of pixels of a part (x, y, width, height) that have the colour.
 fn count(sheet: &RgbImage, [x, y, width, height]: [u32; 4], colour: Rgb<u8>) -> usize {

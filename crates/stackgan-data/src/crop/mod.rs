@@ -105,6 +105,14 @@ pub struct Preparation {
     pub fit: Fit,
 }
 
+impl Preparation {
+    /// Squares with the pictures' own contrast; pictures without a box are squeezed.
+    #[must_use]
+    pub const fn squeezed(size: PictureSize, resizing: Resizing) -> Self {
+        Self { size, resizing, stretch: Stretch::None, fit: Fit::Squeeze }
+    }
+}
+
 /// A part of a picture in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rect {
@@ -452,7 +460,7 @@ mod tests {
     fn squares_have_their_size_and_keep_flat_colours() {
         for size in [PictureSize::Stage1, PictureSize::Stage2] {
             for resizing in [Resizing::Residual, Resizing::Plain] {
-                let how = Preparation { size, resizing, stretch: Stretch::None, fit: Fit::Squeeze };
+                let how = Preparation::squeezed(size, resizing);
                 let image = RgbImage::from_pixel(500, 333, Rgb([10, 200, 30]));
                 let square =
                     prepare(image, Some(bounds(3.0, 4.0, 100.0, 50.0)), how, Path::new("f"))
@@ -461,12 +469,7 @@ mod tests {
                 assert!(square.chunks_exact(3).all(|p| p == [10, 200, 30]));
             }
         }
-        let how = Preparation {
-            size: PictureSize::Stage1,
-            resizing: Resizing::Plain,
-            stretch: Stretch::None,
-            fit: Fit::Squeeze,
-        };
+        let how = Preparation::squeezed(PictureSize::Stage1, Resizing::Plain);
         let outside = prepare(
             noise_picture(20, 20),
             Some(bounds(90.0, 0.0, 5.0, 5.0)),

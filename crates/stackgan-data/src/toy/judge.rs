@@ -238,7 +238,7 @@ mod tests {
     use super::super::picture::Drawn;
     use super::super::view::{CENTRE, View, box_reduce};
     use super::*;
-    use crate::crop::{Fit, PictureSize, Preparation, Resizing, Stretch, decode, prepare};
+    use crate::crop::{PictureSize, Preparation, Resizing, decode, prepare};
 
     static JUDGE: LazyLock<Judge> = LazyLock::new(|| {
         let start = Instant::now();
@@ -310,12 +310,7 @@ mod tests {
             JpegEncoder::new_with_quality(&mut jpeg, 95)
                 .encode(&rgb, Drawn::WIDTH, Drawn::HEIGHT, ExtendedColorType::Rgb8)
                 .unwrap();
-            let how = Preparation {
-                size: PictureSize::Stage2,
-                resizing: Resizing::Residual,
-                stretch: Stretch::None,
-                fit: Fit::Squeeze,
-            };
+            let how = Preparation::squeezed(PictureSize::Stage2, Resizing::Residual);
             let file = Path::new("a.jpg");
             let rgb = prepare(decode(&jpeg, file).unwrap(), Some(bounds), how, file).unwrap();
             let rows = rgb.chunks_exact(304 * 3).skip(24).take(256);

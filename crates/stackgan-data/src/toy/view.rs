@@ -6,7 +6,7 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::picture::{Drawn, Picture};
-use crate::crop::{Fit, PictureSize, Preparation, Resizing, Stretch, crop_rule, prepare};
+use crate::crop::{PictureSize, Preparation, Resizing, crop_rule, prepare};
 use crate::{Error, Result};
 
 /// Side of a picture that the judge examines, in pixels.
@@ -37,12 +37,7 @@ impl View {
                 "use another seed, and report this one",
             )
         })?;
-        let how = Preparation {
-            size: PictureSize::Stage1,
-            resizing: Resizing::Residual,
-            stretch: Stretch::None,
-            fit: Fit::Squeeze,
-        };
+        let how = Preparation::squeezed(PictureSize::Stage1, Resizing::Residual);
         let rgb = prepare(image, Some(bounds), how, Path::new("toy bird"))?;
         // Labels cannot be averaged: take the pixel in the middle of the area that a prepared pixel
         // covers.

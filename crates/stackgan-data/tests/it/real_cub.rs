@@ -2,9 +2,7 @@
 
 use crate::shared;
 use sha2::{Digest as _, Sha256};
-use stackgan_data::crop::{
-    Fit, PictureSize, Preparation, Resizing, Stretch, crop_rule, decode, prepare,
-};
+use stackgan_data::crop::{PictureSize, Preparation, Resizing, crop_rule, decode, prepare};
 use stackgan_data::dataset::{Item, Split};
 use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
@@ -53,12 +51,7 @@ fn a_part_of_the_real_set_is_prepared() {
     data.items = data.items.into_iter().step_by(40).collect();
     let folder = tempfile::tempdir().unwrap();
     let how = |size| ImportOptions {
-        preparation: Preparation {
-            size,
-            resizing: Resizing::Residual,
-            stretch: Stretch::None,
-            fit: Fit::Squeeze,
-        },
+        preparation: Preparation::squeezed(size, Resizing::Residual),
         damaged: Damaged::Refuse,
     };
     let mut prints = Vec::new();
@@ -139,12 +132,7 @@ fn sources_are_known_by_their_hash_and_all_damaged_ones_are_named() {
     data.items.truncate(12);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.safetensors");
-    let preparation = Preparation {
-        size: PictureSize::Stage1,
-        resizing: Resizing::Residual,
-        stretch: Stretch::None,
-        fit: Fit::Squeeze,
-    };
+    let preparation = Preparation::squeezed(PictureSize::Stage1, Resizing::Residual);
     let options = ImportOptions { preparation, damaged: Damaged::Refuse };
     import(&data, &path, &options, &|_, _| {}).unwrap();
     let prepared = Prepared::open(&path).unwrap();
@@ -193,7 +181,7 @@ fn crops_agree_with_pillow() {
             ("plain304", Resizing::Plain, PictureSize::Stage2),
             ("plain76", Resizing::Plain, PictureSize::Stage1),
         ] {
-            let how = Preparation { size, resizing, stretch: Stretch::None, fit: Fit::Squeeze };
+            let how = Preparation::squeezed(size, resizing);
             let image = decode(&bytes, &item.image).unwrap();
             let square = prepare(image, item.bounding_box, how, &item.image).unwrap();
             let side = size.prepared();

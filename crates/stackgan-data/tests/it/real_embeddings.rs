@@ -2,7 +2,7 @@
 //! available.
 
 use crate::shared;
-use stackgan_data::crop::{Fit, PictureSize, Preparation, Resizing, Stretch};
+use stackgan_data::crop::{PictureSize, Preparation, Resizing};
 use stackgan_data::embeddings::{self, Embeddings};
 use stackgan_data::layouts::{Reading, Uncaptioned, oxford};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
@@ -17,12 +17,7 @@ fn a_record_of_reed_becomes_the_rows_of_its_picture() {
     data.items.retain(|item| item.key == "jpg/image_07764");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.safetensors");
-    let preparation = Preparation {
-        size: PictureSize::Stage1,
-        resizing: Resizing::Residual,
-        stretch: Stretch::None,
-        fit: Fit::Squeeze,
-    };
+    let preparation = Preparation::squeezed(PictureSize::Stage1, Resizing::Residual);
     let options = ImportOptions { preparation, damaged: Damaged::Refuse };
     import(&data, &file, &options, &|_, _| {}).unwrap();
     let prepared = Prepared::open(&file).unwrap();

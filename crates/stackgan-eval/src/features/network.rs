@@ -7,6 +7,7 @@
 //! pictures: 23.98 and 14.01).
 
 use stackgan_core::image::Picture;
+use stackgan_core::shapes::Shapes;
 
 use super::Resize;
 use crate::Result;
@@ -116,14 +117,13 @@ impl Network {
 
     /// Recognises the network by the names and shapes in a state dict; `None` if it is unknown.
     #[must_use]
-    pub fn of_shapes<'a>(mut shape: impl FnMut(&str) -> Option<&'a [usize]>) -> Option<Self> {
-        if shape("_conv_stem.weight").is_some()
-            && shape("_blocks.0._depthwise_conv.weight").is_some()
-        {
+    pub fn of_shapes(shapes: &Shapes) -> Option<Self> {
+        let lite0 = ["_conv_stem.weight", "_blocks.0._depthwise_conv.weight"];
+        if lite0.iter().all(|name| shapes.contains_key(*name)) {
             return Some(Self::EfficientNetLite0);
         }
-        shape("Mixed_5b.branch1x1.conv.weight")?;
-        match shape("fc.weight")? {
+        shapes.get("Mixed_5b.branch1x1.conv.weight")?;
+        match shapes.get("fc.weight")?.as_slice() {
             [1008, _] => Some(Self::InceptionFid),
             [1000, _] => Some(Self::InceptionTorchvision),
             [20 | 21 | 50 | 51, _] => Some(Self::InceptionStackGan),
@@ -277,15 +277,12 @@ mod tests {
             assert_eq!(Network::of_name(network.name()), Some(network));
         }
         assert_eq!(Network::of_name("inception"), None);
-        let shapes = |classes: &'static [usize]| {
-            move |name: &str| match name {
-                "fc.weight" => Some(classes),
-                "Mixed_5b.branch1x1.conv.weight" => Some(&[64usize, 192, 1, 1][..]),
-                _ => None,
-            }
+        let of = |classes: usize| {
+            let [last, branch] = ["fc.weight", "Mixed_5b.branch1x1.conv.weight"].map(str::to_owned);
+            Network::of_shapes(&[(last, vec![classes, 2048]), (branch, vec![64, 192, 1, 1])].into())
         };
-        assert_eq!(Network::of_shapes(shapes(&[51, 2048])), Some(Network::InceptionStackGan));
-        assert_eq!(Network::of_shapes(shapes(&[1008, 2048])), Some(Network::InceptionFid));
-        assert_eq!(Network::of_shapes(shapes(&[7, 2048])), None);
+        assert_eq!(of(51), Some(Network::InceptionStackGan));
+        assert_eq!(of(1008), Some(Network::InceptionFid));
+        assert_eq!(of(7), None);
     }
 }

@@ -12,7 +12,7 @@ use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
 use candle_core::{CudaDevice, DType, Error, Result, Tensor, bail};
 
 use super::device;
-use crate::Precision;
+use crate::{Precision, gpu};
 
 /// The sizes of a convolution's input and kernel, its stride and its padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,10 @@ struct Choice<A> {
     math: sys::cudnnMathType_t,
 }
 
+/// The algorithms that remain for one direction, fastest first; `None` until cuDNN was asked. Once
+/// one has worked, it is the only one.
+type Choices<A> = RefCell<Option<Vec<Choice<A>>>>;
+
 /// The descriptors of a convolution and its algorithms.
 ///
 /// Plans are kept until the thread ends. There are only as many as there are layers.
@@ -90,9 +94,9 @@ struct Plan {
     y: sys::cudnnTensorDescriptor_t,
     conv: sys::cudnnConvolutionDescriptor_t,
     math: sys::cudnnMathType_t,
-    forward: RefCell<Option<Choice<sys::cudnnConvolutionFwdAlgo_t>>>,
-    input: RefCell<Option<Choice<sys::cudnnConvolutionBwdDataAlgo_t>>>,
-    weight: RefCell<Option<Choice<sys::cudnnConvolutionBwdFilterAlgo_t>>>,
+    forward: Choices<sys::cudnnConvolutionFwdAlgo_t>,
+    input: Choices<sys::cudnnConvolutionBwdDataAlgo_t>,
+    weight: Choices<sys::cudnnConvolutionBwdFilterAlgo_t>,
 }
 
 fn plan(device: &CudaDevice, g: &Geometry, precision: Precision) -> Result<Rc<Plan>> {
@@ -162,44 +166,66 @@ fn set_math(plan: &Plan, math: sys::cudnnMathType_t) -> Result<()> {
     unsafe { result::set_convolution_math_type(plan.conv, math) }.map_err(wrong)
 }
 
-/// Picks the first algorithm of cuDNN's list (fastest first) that is deterministic and needs no
-/// more workspace than [`MOST`].
-///
-/// The list is requested for the plan's math type. Makes the enclosing function return `Ok(None)`
-/// if there is no such algorithm.
-macro_rules! choose {
-    ($plan:expr, $handle:expr, $cell:ident, $perf:ident, $get:ident, ($($desc:ident),*)) => {{
+/// Asks cuDNN, once, for the algorithms of a direction that are deterministic and need no more
+/// workspace than [`MOST`]. They are for the plan's math type.
+macro_rules! ask {
+    ($plan:expr, $handle:expr, $choices:ident, $perf:ident, $get:ident, ($($desc:ident),*)) => {{
         let plan = $plan;
-        let found = *plan.$cell.borrow();
-        match found {
-            Some(choice) => choice,
-            None => {
-                set_math(plan, plan.math)?;
-                const ASKED: usize = 16;
-                let mut count = 0;
-                // SAFETY: the structure consists of plain numbers and enumerations for which zero
-                // is valid.
-                let mut found: [sys::$perf; ASKED] = unsafe { std::mem::zeroed() };
-                // SAFETY: handle and descriptors are alive, and the array has room for all
-                // requested answers.
-                unsafe {
-                    sys::$get($handle, $(plan.$desc),*, ASKED as i32, &raw mut count, found.as_mut_ptr())
-                }
-                .result()
-                .map_err(wrong)?;
-                let fits = |p: &&sys::$perf| {
-                    p.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
-                        && p.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC
-                        && p.memory <= MOST
-                };
-                let found = found.get(..count as usize).unwrap_or_default();
-                let Some(best) = found.iter().find(fits) else { return Ok(None) };
-                let choice = Choice { algorithm: best.algo, workspace: best.memory, math: best.mathType };
-                *plan.$cell.borrow_mut() = Some(choice);
-                choice
+        if plan.$choices.borrow().is_none() {
+            set_math(plan, plan.math)?;
+            const ASKED: usize = 16;
+            let mut count = 0;
+            // SAFETY: the structure consists of plain numbers and enumerations for which zero is
+            // valid.
+            let mut found: [sys::$perf; ASKED] = unsafe { std::mem::zeroed() };
+            // SAFETY: handle and descriptors are alive, and the array has room for all requested
+            // answers.
+            unsafe {
+                sys::$get($handle, $(plan.$desc),*, ASKED as i32, &raw mut count, found.as_mut_ptr())
             }
+            .result()
+            .map_err(wrong)?;
+            let fits = |p: &&sys::$perf| {
+                p.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
+                    && p.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC
+                    && p.memory <= MOST
+            };
+            let found = found.get(..count as usize).unwrap_or_default().iter().filter(fits);
+            let choice = |p: &sys::$perf| {
+                Choice { algorithm: p.algo, workspace: p.memory, math: p.mathType }
+            };
+            *plan.$choices.borrow_mut() = Some(found.map(choice).collect());
         }
+        &plan.$choices
     }};
+}
+
+/// Calls cuDNN with the fastest algorithm that works. Returns whether there is any.
+///
+/// An algorithm that cuDNN names may fail all the same. Then the next one is tried, and kept.
+fn run<A: Copy>(
+    plan: &Plan,
+    choices: &Choices<A>,
+    device: &CudaDevice,
+    call: impl Fn(A, *mut c_void, usize) -> std::result::Result<(), CudnnError>,
+) -> Result<bool> {
+    let mut choices = choices.borrow_mut();
+    let Some(choices) = choices.as_mut() else { return Ok(false) };
+    while let Some(choice) = choices.first().copied() {
+        set_math(plan, choice.math)?;
+        let bytes = choice.workspace;
+        let space = (bytes > 0).then(|| device::empty(device, bytes, DType::U8)).transpose()?;
+        let address = space.as_ref().map(device::address).transpose()?.unwrap_or_default();
+        match call(choice.algorithm, address as *mut c_void, bytes).map_err(wrong) {
+            Ok(()) => {
+                choices.truncate(1);
+                return Ok(true);
+            }
+            Err(error) if choices.len() == 1 || gpu::memory_is_full(&error) => return Err(error),
+            Err(_) => drop(choices.remove(0)),
+        }
+    }
+    Ok(false)
 }
 
 /// Runs one convolution and returns a new tensor. `a` and `b` are the operands that [`Way`] names,
@@ -271,20 +297,12 @@ fn convolve_whole(
     let (a, b, c) = (pointer(a)?, pointer(b)?, pointer(&out)?);
     let (one, zero) = (1f32, 0f32);
     let (alpha, beta) = ((&raw const one).cast(), (&raw const zero).cast());
-    let room = |bytes: usize| -> Result<(Option<Tensor>, *mut c_void)> {
-        if bytes == 0 {
-            return Ok((None, std::ptr::null_mut()));
-        }
-        let space = device::empty(&device, bytes, DType::U8)?;
-        let address = device::address(&space)? as *mut c_void;
-        Ok((Some(space), address))
-    };
     let p = &*plan;
     // SAFETY of all three calls: handle and descriptors are alive, and the tensors match the
     // descriptors.
-    match way {
+    let ran = match way {
         Way::Forward => {
-            let choice = choose!(
+            let choices = ask!(
                 p,
                 handle,
                 forward,
@@ -292,29 +310,15 @@ fn convolve_whole(
                 cudnnGetConvolutionForwardAlgorithm_v7,
                 (x, w, conv, y)
             );
-            set_math(p, choice.math)?;
-            let (_space, space) = room(choice.workspace)?;
             // SAFETY: see above.
-            unsafe {
+            run(p, choices, &device, |algorithm, space, bytes| unsafe {
                 result::convolution_forward(
-                    handle,
-                    alpha,
-                    p.x,
-                    a,
-                    p.w,
-                    b,
-                    p.conv,
-                    choice.algorithm,
-                    space,
-                    choice.workspace,
-                    beta,
-                    p.y,
-                    c,
+                    handle, alpha, p.x, a, p.w, b, p.conv, algorithm, space, bytes, beta, p.y, c,
                 )
-            }
+            })
         }
         Way::Input => {
-            let choice = choose!(
+            let choices = ask!(
                 p,
                 handle,
                 input,
@@ -322,29 +326,15 @@ fn convolve_whole(
                 cudnnGetConvolutionBackwardDataAlgorithm_v7,
                 (w, y, conv, x)
             );
-            set_math(p, choice.math)?;
-            let (_space, space) = room(choice.workspace)?;
             // SAFETY: see above.
-            unsafe {
+            run(p, choices, &device, |algorithm, space, bytes| unsafe {
                 result::convolution_backward_data(
-                    handle,
-                    alpha,
-                    p.w,
-                    a,
-                    p.y,
-                    b,
-                    p.conv,
-                    choice.algorithm,
-                    space,
-                    choice.workspace,
-                    beta,
-                    p.x,
-                    c,
+                    handle, alpha, p.w, a, p.y, b, p.conv, algorithm, space, bytes, beta, p.x, c,
                 )
-            }
+            })
         }
         Way::Weight => {
-            let choice = choose!(
+            let choices = ask!(
                 p,
                 handle,
                 weight,
@@ -352,28 +342,13 @@ fn convolve_whole(
                 cudnnGetConvolutionBackwardFilterAlgorithm_v7,
                 (x, y, conv, w)
             );
-            set_math(p, choice.math)?;
-            let (_space, space) = room(choice.workspace)?;
             // SAFETY: see above.
-            unsafe {
+            run(p, choices, &device, |algorithm, space, bytes| unsafe {
                 result::convolution_backward_filter(
-                    handle,
-                    alpha,
-                    p.x,
-                    a,
-                    p.y,
-                    b,
-                    p.conv,
-                    choice.algorithm,
-                    space,
-                    choice.workspace,
-                    beta,
-                    p.w,
-                    c,
+                    handle, alpha, p.x, a, p.y, b, p.conv, algorithm, space, bytes, beta, p.w, c,
                 )
-            }
+            })
         }
-    }
-    .map_err(wrong)?;
-    Ok(Some(out))
+    };
+    Ok(ran?.then_some(out))
 }

@@ -64,8 +64,8 @@ pub(crate) fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Resu
     // recorded while a tensor was dropped.
     let worked = catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Error::Msg("the work panicked while it was recorded".to_owned())));
-    // An error that was recorded while a tensor was
-    // dropped would be returned instead of ending it; the graph or `worked` tells of it as well.
+    // An error that was recorded while a tensor was dropped would be returned instead of ending it;
+    // the graph or `worked` tells of it as well.
     let context = stream.context();
     let _ = context.check_err();
     let flags = sys::CUgraphInstantiate_flags_enum::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;

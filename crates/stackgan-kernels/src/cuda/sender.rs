@@ -14,9 +14,6 @@ use candle_core::{CudaDevice, DType, Device, Error, Result, Shape, Tensor};
 
 use super::device;
 
-/// Number of copies that may be in flight: those of a batch, and one more.
-const SLOTS: usize = 4;
-
 /// Copies values to one device.
 pub(crate) struct Sender {
     device: CudaDevice,
@@ -35,12 +32,12 @@ struct Slot {
 }
 
 impl Sender {
-    pub(crate) fn new(device: &Device) -> Result<Self> {
+    pub(crate) fn new(device: &Device, copies: usize) -> Result<Self> {
         let device = device.as_cuda_device()?.clone();
         let compute = device.cuda_stream();
         let context = compute.context();
         let slot = |_| Slot::new(context);
-        let slots = (0..SLOTS).map(slot).collect::<Result<_>>()?;
+        let slots = (0..copies.max(1)).map(slot).collect::<Result<_>>()?;
         let stream = context.new_stream().map_err(Error::wrap)?;
         Ok(Self { device, stream, slots, next: 0 })
     }
@@ -54,7 +51,7 @@ impl Sender {
         let tensor = device::empty(&self.device, shape, dtype)?;
         let to = device::address(&tensor)?;
         let slot = &mut self.slots[self.next];
-        self.next = (self.next + 1) % SLOTS;
+        self.next = (self.next + 1) % self.slots.len();
         slot.pass(bytes, to, (&self.stream, &self.device.cuda_stream())).map_err(Error::wrap)?;
         Ok(tensor)
     }

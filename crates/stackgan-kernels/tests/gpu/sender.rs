@@ -37,7 +37,7 @@ fn assert_arrived(sent: &[Sent]) {
 #[test]
 fn what_is_sent_arrives_whole_and_in_order() {
     let Some(device) = device() else { return };
-    let mut sender = Sender::new(&device).unwrap();
+    let mut sender = Sender::new(&device, 4).unwrap();
     for _ in 0..3 {
         assert_arrived(&send(&mut sender, &device));
     }

@@ -10,10 +10,10 @@ use stackgan_eval::features::efficientnet_lite;
 use crate::config::{TrainConfig, Wrong};
 use crate::guard::Undo;
 use crate::matching::Matcher;
-use crate::penalty::R1;
 use crate::pretrained::Pretrained;
 use crate::projected::head::WIDTH;
 use crate::projected::{self, Projection};
+use crate::r1::R1;
 use crate::text::{ImageSide, PictureNetwork, SIDE};
 
 /// Bytes of a number.

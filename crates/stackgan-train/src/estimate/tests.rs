@@ -13,10 +13,10 @@ use crate::Pretrained;
 use crate::config::{TrainConfig, preset};
 use crate::guard::{Guard, Undo};
 use crate::matching::Matcher;
-use crate::penalty::R1;
 use crate::players::Players;
 use crate::projected::Projection;
 use crate::projected::head::Head;
+use crate::r1::R1;
 use crate::start::Start;
 use crate::text::TextTrainConfig;
 

@@ -9,8 +9,8 @@ use super::parts::Gradients;
 use super::stats::StepStats;
 use crate::adam::Adam;
 use crate::matching::Matcher;
-use crate::penalty::Penalty;
 use crate::projected::Projected;
+use crate::r1::Penalty;
 use crate::spectral::Spectral;
 
 /// A network's variables, and the optimiser that updates them.

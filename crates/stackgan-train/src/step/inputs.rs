@@ -1,6 +1,6 @@
 //! The inputs of a step: a batch and the noise, as tensors on the device.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Error, Result, Tensor};
 use stackgan_core::generator_noise::{Draw, GENERATOR_STEP, GeneratorNoise, SAMPLING};
 use stackgan_core::noise::Noise;
 
@@ -64,6 +64,18 @@ impl StepNoise {
             .then(|| diff_augment::draw(noise, step, (batch, cfg.stage.side()), device));
         Ok(Self { d: draw(SAMPLING)?, g: draw(GENERATOR_STEP)?, augment: augment.transpose()? })
     }
+
+    /// Applies `f` to every tensor.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn map(&self, mut f: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let mut of = |GeneratorNoise { z, eps1, eps2 }: &GeneratorNoise| {
+            Ok::<_, Error>(GeneratorNoise { z: f(z)?, eps1: f(eps1)?, eps2: f(eps2)? })
+        };
+        let (d, g) = (of(&self.d)?, of(&self.g)?);
+        Ok(Self { d, g, augment: self.augment.as_ref().map(f).transpose()? })
+    }
 }
 
 impl Inputs {
@@ -124,13 +136,7 @@ impl Inputs {
             wrong: self.batch.wrong.as_ref().map(&mut f).transpose()?,
             other_text: self.batch.other_text.as_ref().map(&mut f).transpose()?,
         };
-        let mut noise = |of: &GeneratorNoise| -> Result<GeneratorNoise> {
-            Ok(GeneratorNoise { z: f(&of.z)?, eps1: f(&of.eps1)?, eps2: f(&of.eps2)? })
-        };
-        let StepNoise { d, g, augment } = &self.noise;
-        let (d, g) = (noise(d)?, noise(g)?);
-        let augment = augment.as_ref().map(f).transpose()?;
-        Ok(Self { batch, noise: StepNoise { d, g, augment } })
+        Ok(Self { batch, noise: self.noise.map(f)? })
     }
 }
 

@@ -13,7 +13,7 @@ use super::parts::{Gradients, Part, parts};
 use super::stats::{Pairs, StepStats};
 use crate::diff_augment::Pass;
 use crate::projected::{Pictures, Wrong};
-use crate::{Result, penalty};
+use crate::{Result, r1};
 
 /// Takes one step of both players, with one fake for both.
 ///
@@ -109,7 +109,7 @@ fn step_discriminator(
         let logits =
             |d: &Discriminator, x: &Tensor| d.conditional_logits(&d.features(x, mode)?, &mu, mode);
         if let Some(r1) = views.r1(&real_pictures, logits, cfg)? {
-            stats.push_part(penalty::NAME, &r1.value)?;
+            stats.push_part(r1::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
         let seen = Pictures { real: &real_pictures, wrong: Wrong::Texts, fake: &fake_pictures };

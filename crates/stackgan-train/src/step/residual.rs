@@ -14,7 +14,7 @@ use super::parts::{Gradients, Part, parts};
 use super::stats::{Pairs, StepStats};
 use crate::diff_augment::Pass;
 use crate::projected::{Pictures, Wrong};
-use crate::{Result, penalty};
+use crate::{Result, r1};
 
 /// Takes one step of both players.
 ///
@@ -95,7 +95,7 @@ fn step_discriminator(
         groups.push((Pairs::Fake, &d_fake, &of_fake));
         stats.discriminator(&loss, &groups)?;
         if let Some(r1) = views.r1(&real, |d, x| d.logits(x, text, mode), cfg)? {
-            stats.push_part(penalty::NAME, &r1.value)?;
+            stats.push_part(r1::NAME, &r1.value)?;
             loss = (loss + r1.term)?;
         }
         let pairs = wrong.as_ref().map_or(Wrong::None, Wrong::Pictures);

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor};
 use stackgan_core::generator::{Generator, Stage1Statistics};
 use stackgan_core::generator_noise::GeneratorNoise;
+use stackgan_core::generators::Low;
 use stackgan_core::noise::{Noise, Stream, name_key};
-use stackgan_core::{Mode, NetConfig, Params, Recipe, plain, residual};
+use stackgan_core::{Mode, NetConfig, Params, Recipe, generators, plain, residual};
 use stackgan_kernels::{Precision, gpu};
 use stackgan_train::adam::{Adam, Betas};
 use stackgan_train::config::LossConfig;
 use stackgan_train::knobs::Knobs;
-use stackgan_train::penalty::R1;
+use stackgan_train::r1::R1;
 use stackgan_train::step::{
     Batch, Checks, Game, Inputs, Optimised, StepConfig, StepNoise, StepStats, Views, plain_step,
     residual_step,
@@ -545,11 +546,9 @@ macro_rules! players {
             let g = Params::given(own, &device()).unwrap();
             let d = Params::given(golden.part("init.d."), &device()).unwrap();
             let stage1 = Params::given(golden.part("init.g.STAGE1_G."), &device()).unwrap();
-            let low = $recipe::Stage1Generator::new(net, &stage1.frozen()).unwrap();
-            let statistics = Stage1Statistics::Batch;
-            let generator = Box::new(
-                $recipe::Stage2Generator::new(net, low, statistics, &g.trained()).unwrap(),
-            );
+            let (scope, statistics) = (stage1.frozen(), Stage1Statistics::Batch);
+            let low = Low { net, scope: &scope, statistics };
+            let generator = generators::stage2(net, &low, &g.trained()).unwrap();
             let trained = $recipe::Discriminator::stage2(net, &d.trained()).unwrap();
             let frozen = $recipe::Discriminator::stage2(net, &d.frozen()).unwrap();
             let views = Views { trained, frozen, spectral: None };

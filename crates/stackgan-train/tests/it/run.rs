@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::Device;
 use stackgan_core::text::Standardise;
 use stackgan_core::{Model, NetConfig, Params, Parts, Recipe, Stage, StagePart, TextPart};
-use stackgan_data::crop::{Fit, Preparation, Resizing, Stretch};
+use stackgan_data::crop::{Preparation, Resizing};
 use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::{Reading, cub};
@@ -43,12 +43,7 @@ fn prepared(
 ) -> (Arc<Prepared>, Arc<Embeddings>) {
     let file = folder.join("prepared.safetensors");
     let size = picture_size(stage);
-    let preparation = Preparation {
-        size,
-        resizing: Resizing::Residual,
-        stretch: Stretch::None,
-        fit: Fit::Squeeze,
-    };
+    let preparation = Preparation::squeezed(size, Resizing::Residual);
     import(birds, &file, &ImportOptions { preparation, damaged: Damaged::Refuse }, &|_, _| {})
         .unwrap();
     let data = Arc::new(Prepared::open(&file).unwrap());

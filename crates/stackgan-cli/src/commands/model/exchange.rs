@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result};
 use stackgan_core::archive::Archive;
 use stackgan_core::digest::sha256;
 use stackgan_core::plain::state_dict::{from_state_dict, to_state_dict};
+use stackgan_core::shapes;
 use stackgan_data::formats::{read_bounded, torch_pickle};
+use stackgan_eval::features::Network;
 use stackgan_train::run_files::MODEL;
 
 use super::origin::{Origin, check_new, kept_elsewhere};
@@ -35,8 +37,7 @@ pub(super) fn import(
     }
     let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
     let tensors = weights::read(&bytes, file, weights::MODEL, &context.device)?;
-    let shapes = tensors.iter().map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
-    if let Some(network) = weights::network_of(&shapes) {
+    if let Some(network) = Network::of_shapes(&shapes::of(&tensors)) {
         kept_elsewhere(out)?;
         return judge::import(network, &tensors, (file, &sha256(&bytes)));
     }

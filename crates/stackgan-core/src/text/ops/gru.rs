@@ -4,9 +4,9 @@
 //! multiplies the candidate (not the old state), and the first step has no gates.
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
-use stackgan_kernels::{Multiplier, product, tanh_in_place};
+use stackgan_kernels::{Multiplier, is_fast, product, tanh_in_place, values};
 
-use super::fast::{host, is_fast, values};
+use super::host::host;
 use super::recurrent::{check, column_sums};
 use super::reference;
 
@@ -16,7 +16,7 @@ use super::reference;
 /// biases. `weight (3 units, units)` and `bias (3 units)` are the hidden ones. The first state is
 /// `tanh` of the candidate's input term.
 pub(in super::super) fn gru(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    if is_fast(x) {
+    if is_fast(&[x]) {
         let trace = x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Gru)?;
         trace.narrow(2, 0, weight.dim(1)?)
     } else {

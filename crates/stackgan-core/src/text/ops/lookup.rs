@@ -4,10 +4,11 @@
 //! four characters under the kernel, instead of a product with a matrix that is nearly all zeros.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use stackgan_kernels::{is_fast, values};
 
 use super::super::alphabet::{ALPHABET_SIZE, CAPTION_LENGTH, CaptionIndices};
 use super::convolution::{KERNEL, THRESHOLD};
-use super::fast::{host, is_fast, values};
+use super::host::host;
 use super::reference;
 
 /// Size and stride of the pooling.
@@ -24,7 +25,7 @@ pub(in super::super) fn lookup_pool(
     weight: &Tensor,
     bias: &Tensor,
 ) -> Result<Tensor> {
-    if is_fast(weight) {
+    if is_fast(&[weight]) {
         let op = LookupPool { captions: captions.to_vec(), steps: steps.min(STEPS) };
         weight.contiguous()?.apply_op2(&bias.contiguous()?, op)
     } else {

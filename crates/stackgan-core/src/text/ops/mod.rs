@@ -7,8 +7,8 @@
 
 mod affine;
 mod convolution;
-mod fast;
 mod gru;
+mod host;
 mod lookup;
 mod pool;
 mod recurrent;

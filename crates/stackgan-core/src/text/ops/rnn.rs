@@ -1,9 +1,9 @@
 //! The ReLU recurrence as one operation over all steps. Source: icml2016 `modules/FixedRNN.lua`.
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
-use stackgan_kernels::{Multiplier, product};
+use stackgan_kernels::{Multiplier, is_fast, product, values};
 
-use super::fast::{host, is_fast, values};
+use super::host::host;
 use super::recurrent::{check, column_sums};
 use super::reference;
 
@@ -13,7 +13,7 @@ use super::reference;
 /// `x (time, batch, units)` contains the input terms with their bias; the hidden ones are
 /// `weight (units, units)` and `bias (units)`.
 pub(in super::super) fn rnn(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    if is_fast(x) {
+    if is_fast(&[x]) {
         x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Rnn)
     } else {
         reference::rnn(x, weight, bias)

@@ -1,9 +1,10 @@
 //! Bias, threshold and temporal max-pooling in one pass.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use stackgan_kernels::{is_fast, values};
 
 use super::convolution::THRESHOLD;
-use super::fast::{host, is_fast, values};
+use super::host::host;
 use super::pool::Pool;
 use super::reference;
 
@@ -17,7 +18,7 @@ pub(in super::super) fn bias_threshold_pool(
     bias: &Tensor,
     pool: Pool,
 ) -> Result<Tensor> {
-    if is_fast(x) {
+    if is_fast(&[x]) {
         x.contiguous()?.apply_op2(&bias.contiguous()?, BiasThresholdPool { pool })
     } else {
         reference::bias_threshold_pool(x, bias, pool)

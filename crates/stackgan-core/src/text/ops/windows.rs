@@ -2,15 +2,16 @@
 //! product.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use stackgan_kernels::{is_fast, values};
 
 use super::convolution::KERNEL;
-use super::fast::{host, is_fast, values};
+use super::host::host;
 use super::reference;
 
 /// Maps `(batch, time, channels)` to `(batch, time - 3, 4 channels)`: row t of the result is the
 /// concatenation of rows t to t + 3.
 pub(in super::super) fn windows(x: &Tensor) -> Result<Tensor> {
-    if is_fast(x) { x.contiguous()?.apply_op1(Windows) } else { reference::windows(x) }
+    if is_fast(&[x]) { x.contiguous()?.apply_op1(Windows) } else { reference::windows(x) }
 }
 
 struct Windows;

@@ -1,21 +1,28 @@
-//! The refining network of Stage-II, which is the same in both releases.
+//! Stage-II's generator: from a Stage-I picture and its sentence to 256x256.
 //!
 //! It encodes the Stage-I picture to 16x16, appends the tiled text code, and applies residual
-//! blocks and four up-samplings to 256x256.
+//! blocks and four up-samplings to 256x256. Both releases have the same network, with their own
+//! conditioning augmentation and style.
 //!
-//! Source: `STAGE2_G` (PyTorch release), `hr_g_net` (TensorFlow release).
+//! Source: `STAGE2_G` (PyTorch release), `hr_g_net` (TensorFlow release,
+//! in `stageII/model.py`).
 
 use candle_core::{Result, Tensor};
 use stackgan_kernels::{self as kernels, Activation, Maps};
 
 use crate::NetConfig;
-use crate::generator::Mode;
+use crate::cond_aug::Augmentation;
+use crate::generator::{Generator, Mode, Painted, Stage1Statistics};
+use crate::generator_noise::GeneratorNoise;
 use crate::layers::{Conv, ConvNorm, ResidualBlock, Style, UpBlock, Window};
 use crate::params::Scope;
 
-/// Stage-II's generator without Stage-I and conditioning augmentation.
-#[derive(Clone, Debug)]
-pub(crate) struct Refiner {
+/// Stage-I, a conditioning augmentation of its own, and the refining network.
+#[derive(Debug)]
+pub(crate) struct Stage2Generator {
+    stage1: Box<dyn Generator>,
+    stage1_statistics: Stage1Statistics,
+    ca_net: Augmentation,
     encoder0: Conv,
     encoder2: ConvNorm,
     encoder5: ConvNorm,
@@ -28,8 +35,21 @@ pub(crate) struct Refiner {
     img: Conv,
 }
 
-impl Refiner {
-    pub(crate) fn new(cfg: &NetConfig, style: Style, scope: &Scope) -> Result<Self> {
+impl Stage2Generator {
+    /// Builds Stage-II on the tensors of `scope`, with the given Stage-I generator.
+    ///
+    /// If that generator was built on a frozen scope, Stage-I stays unchanged and needs no memory
+    /// for gradients. If it was built on a trained scope, Stage-II's gradient reaches it.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape.
+    pub(crate) fn new(
+        cfg: &NetConfig,
+        (stage1, stage1_statistics): (Box<dyn Generator>, Stage1Statistics),
+        ca_net: Augmentation,
+        style: Style,
+        scope: &Scope,
+    ) -> Result<Self> {
         let (g, relu) = (cfg.gf, Activation::Relu);
         let encoder = scope.pp("encoder");
         let joint = scope.pp("hr_joint");
@@ -37,6 +57,9 @@ impl Refiner {
         let (u1, u2) = (cfg.up_channels(2 * g), cfg.up_channels(g));
         let (u3, u4) = (cfg.up_channels(g / 2), cfg.up_channels(g / 4));
         Ok(Self {
+            stage1,
+            stage1_statistics,
+            ca_net,
             encoder0: Conv::new(3, g, Window::Three, style, encoder.pp(0))?,
             encoder2: ConvNorm::new((g, 2 * g), Window::Halve, relu, style, (&encoder, 2))?,
             encoder5: ConvNorm::new((2 * g, 4 * g), Window::Halve, relu, style, (&encoder, 5))?,
@@ -60,7 +83,7 @@ impl Refiner {
 
     /// Maps `low` `(batch, 3, 64, 64)` and `c` `(batch, cond_dim)` to `(batch, 3, 256, 256)` in
     /// [-1, 1].
-    pub(crate) fn forward(&self, low: &Tensor, c: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn refine(&self, low: &Tensor, c: &Tensor, mode: Mode) -> Result<Tensor> {
         let x = self.encoder0.forward(&Maps::enter(low)?)?.activate(Activation::Relu)?; // 64x64
         let x = self.encoder2.forward(&x, mode)?; // 32x32
         let x = self.encoder5.forward(&x, mode)?; // 16x16
@@ -73,5 +96,14 @@ impl Refiner {
         let x = self.upsample3.forward(&x, mode)?; // 128x128
         let x = self.upsample4.forward(&x, mode)?; // 256x256
         kernels::tanh(&self.img.forward(&x)?.leave()?)
+    }
+}
+
+impl Generator for Stage2Generator {
+    fn paint(&self, text: &Tensor, noise: &GeneratorNoise, mode: Mode) -> Result<Painted> {
+        let low = self.stage1.paint(text, noise, self.stage1_statistics.mode(mode))?.image;
+        let conditioning = self.ca_net.forward(text, &noise.eps2)?;
+        let image = self.refine(&low, &conditioning.c, mode)?;
+        Ok(Painted { image, low: Some(low), conditioning })
     }
 }

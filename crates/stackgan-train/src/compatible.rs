@@ -12,7 +12,7 @@ impl Setup {
     /// # Errors
     /// [`Error::Config`] names the first setting that does not match.
     pub fn check(&self) -> Result<()> {
-        check_fit(self)?;
+        check_parts(self)?;
         standardise::fits(self)?;
         self.start.generator(&self.config)?;
         self.plan().map(drop)
@@ -23,7 +23,7 @@ impl Setup {
 ///
 /// # Errors
 /// [`Error::Config`] names the first setting that does not match.
-pub(crate) fn check_fit(setup: &Setup) -> Result<()> {
+pub(crate) fn check_parts(setup: &Setup) -> Result<()> {
     let cfg = &setup.config;
     let mismatch = |key: &str, expected: String, found: String, remedy: &str| {
         Err(Error::Config { key: key.to_owned(), expected, found, remedy: remedy.to_owned() })
