@@ -444,11 +444,17 @@ fn embeddings_made_elsewhere_are_trained_on() {
     let (code, said) = failed(dir, &training("1", "x", &["--encoder", "e", "--embeddings", "f"]));
     assert!(code == 2 && said.contains("--embeddings"), "{code} {said}");
 
-    // A picture file is only touched: the prepared file is made anew, the embeddings may stay.
+    // A picture file is only touched: what was made of it is still known to be of it. Without the
+    // prepared files nobody can tell, until they are made again.
     let touched = fs::read_dir(own.join("red")).unwrap().map(|entry| entry.unwrap().path());
     let touched = touched.filter(|path| path.extension().unwrap() != "txt").max().unwrap();
     let touched = fs::File::options().write(true).open(touched).unwrap();
     touched.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let checked = done(dir, &["data", "check", "own", "-q"]);
+    assert!(!checked.contains("still belong"), "{checked}");
+    for side in ["76", "304"] {
+        fs::remove_file(own.join(format!("prepared/prepared-{side}.source"))).unwrap();
+    }
     let checked = done(dir, &["data", "check", "own", "-q"]);
     assert!(checked.contains("one for each caption"), "{checked}");
     assert!(checked.contains("whether the embeddings still belong"), "{checked}");

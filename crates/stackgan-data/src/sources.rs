@@ -2,13 +2,20 @@
 //!
 //! Beside a prepared file lies a claim: the fingerprint of what the file was made of (names, lengths
 //! and times of the pictures, boxes, classes, splits, captions, and how they are prepared), and the
-//! identity of the file that was made. While neither changes, the file is used again.
+//! identity of the file that was made. While neither changes, the file is used again. It is also
+//! used if only times differ, as in a copy of the folder, once every picture was found to have the
+//! hash that the file records.
 
 use std::fmt::Write as _;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use crate::dataset::Dataset;
+use rayon::prelude::*;
+
+use crate::crop::MAX_FILE;
+use crate::dataset::{Dataset, Item};
 use crate::digest::sha256;
+use crate::formats::read_bounded;
 use crate::prepared::{ImportOptions, ImportReport, Prepared, import};
 use crate::whole_file::AtomicFile;
 use crate::{Error, Result, check};
@@ -19,21 +26,35 @@ pub struct Sources<'a> {
     dataset: &'a Dataset,
     options: ImportOptions,
     fingerprint: String,
+    /// The fingerprint without the times of the pictures.
+    timeless: String,
 }
 
 impl<'a> Sources<'a> {
     /// Reads the lengths and times of the pictures; opens none.
     #[must_use]
     pub fn of(dataset: &'a Dataset, options: ImportOptions) -> Self {
-        Self { dataset, options, fingerprint: fingerprint(dataset, options) }
+        let facts = dataset.items.iter().map(|item| item.image.metadata().ok());
+        let known = |facts: Metadata| (facts.len(), facts.modified().ok());
+        let files: Vec<_> = facts.map(|facts| facts.map(known).unzip()).collect();
+        let timed =
+            files.iter().map(|(length, changed)| format!("{length:?} {:?}", changed.flatten()));
+        let timeless = files.iter().map(|(length, _)| format!("{length:?}"));
+        Self {
+            dataset,
+            options,
+            fingerprint: fingerprint(dataset, options, timed),
+            timeless: fingerprint(dataset, options, timeless),
+        }
     }
 
-    /// The prepared file, if it exists and was made of these sources as they are now.
+    /// The prepared file, if it exists and was made of these sources as they are now. Pictures are
+    /// read only if their times have changed.
     #[must_use]
     pub fn found(&self, file: &Path) -> Option<Prepared> {
-        let claimed = self.claimed(file)?;
+        let claim = self.claimed(file)?;
         let prepared = Prepared::open(file).ok()?;
-        (claimed == self.claim(&prepared.identity())).then_some(prepared)
+        self.is_made_of_these(&claim, &prepared).then_some(prepared)
     }
 
     /// As [`Self::found`]; every picture of the file is read.
@@ -41,9 +62,9 @@ impl<'a> Sources<'a> {
     /// # Errors
     /// What is damaged in a file that is said to be made of these sources.
     pub fn found_whole(&self, file: &Path) -> Result<Option<Prepared>> {
-        let Some(claimed) = self.claimed(file).filter(|_| file.is_file()) else { return Ok(None) };
+        let Some(claim) = self.claimed(file).filter(|_| file.is_file()) else { return Ok(None) };
         let prepared = check::prepared(file)?;
-        Ok((claimed == self.claim(&prepared.identity())).then_some(prepared))
+        Ok(self.is_made_of_these(&claim, &prepared).then_some(prepared))
     }
 
     /// Prepares the dataset as `file`, with its claim beside it. `progress` is as for [`import`].
@@ -56,9 +77,7 @@ impl<'a> Sources<'a> {
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<(Prepared, ImportReport)> {
         let made = import(self.dataset, file, &self.options, progress)?;
-        let mut claim = AtomicFile::create(&claim_of(file))?;
-        claim.write(self.claim(&made.identity).as_bytes())?;
-        claim.commit()?;
+        self.write_claim(file, &made.identity)?;
         let prepared = Prepared::open(file)?;
         if prepared.identity() == made.identity {
             return Ok((prepared, made));
@@ -72,15 +91,50 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// The text of the claim. Another import may replace it or the file alone, so it names both.
-    fn claim(&self, identity: &str) -> String {
-        format!("{}\n{identity}\n", self.fingerprint)
+    /// Writes the claim. Another import may replace it or the file alone, so it names both.
+    fn write_claim(&self, file: &Path, identity: &str) -> Result<()> {
+        let Self { fingerprint, timeless, .. } = self;
+        let mut claim = AtomicFile::create(&claim_of(file))?;
+        claim.write(format!("{fingerprint}\n{identity}\n{timeless}\n").as_bytes())?;
+        claim.commit()
     }
 
-    /// The claim beside a file, if it names these sources.
+    /// The claim beside a file, if it names these sources, whatever the times of the pictures.
     fn claimed(&self, file: &Path) -> Option<String> {
         let claim = std::fs::read_to_string(claim_of(file)).ok()?;
-        claim.starts_with(&self.fingerprint).then_some(claim)
+        let mut lines = claim.lines();
+        let fingerprint = lines.next()?;
+        let timeless = lines.nth(1); // claims of earlier versions lack it
+        (fingerprint == self.fingerprint || timeless == Some(&self.timeless)).then_some(claim)
+    }
+
+    /// Whether the claim is that of this file, and the pictures are those that it was made of.
+    fn is_made_of_these(&self, claim: &str, prepared: &Prepared) -> bool {
+        let mut lines = claim.lines();
+        let (fingerprint, identity) = (lines.next(), prepared.identity());
+        if lines.next() != Some(&identity) {
+            return false;
+        }
+        if fingerprint == Some(&self.fingerprint) {
+            return true;
+        }
+        let same = self.have_the_hashes_of(prepared);
+        if same {
+            // In a folder that cannot be written to they are read again the next time.
+            let _ = self.write_claim(prepared.path(), &identity);
+        }
+        same
+    }
+
+    /// Reads every picture. One that was left out of the file has no hash there.
+    fn have_the_hashes_of(&self, prepared: &Prepared) -> bool {
+        let (items, made) = (&self.dataset.items, prepared.manifest());
+        let hash = |item: &Item| read_bounded(&item.image, MAX_FILE).map(|bytes| sha256(&bytes));
+        items.iter().map(|item| &item.key).eq(&made.keys)
+            && items
+                .par_iter()
+                .zip(&made.sha256)
+                .all(|(item, made)| hash(item).is_ok_and(|hash| hash == *made))
     }
 }
 
@@ -92,22 +146,18 @@ fn claim_of(file: &Path) -> PathBuf {
 /// of before are made anew.
 const PIXELS: u32 = 1;
 
-/// A hash of the sources of a prepared file, without opening a picture.
-fn fingerprint(dataset: &Dataset, ImportOptions { preparation, damaged }: ImportOptions) -> String {
+/// A hash of the sources of a prepared file, without opening a picture. `files` says what is known of
+/// the pictures' files.
+fn fingerprint(
+    dataset: &Dataset,
+    ImportOptions { preparation, damaged }: ImportOptions,
+    files: impl Iterator<Item = String>,
+) -> String {
     let mut text = format!("{PIXELS}\n{preparation:?}\n{damaged:?}\n");
-    for item in &dataset.items {
-        let facts = item.image.metadata().ok();
-        let length = facts.as_ref().map(std::fs::Metadata::len);
-        let changed = facts.and_then(|f| f.modified().ok());
-        let _ = writeln!(
-            text, // cannot fail on a String
-            "{:?} {length:?} {changed:?} {:?} {} {:?} {:?}",
-            item.key,
-            item.bounding_box,
-            item.class,
-            item.split,
-            item.captions
-        );
+    for (item, file) in dataset.items.iter().zip(files) {
+        let Item { key, bounding_box, class, split, captions, .. } = item;
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{key:?} {file} {bounding_box:?} {class} {split:?} {captions:?}");
     }
     sha256(text)
 }

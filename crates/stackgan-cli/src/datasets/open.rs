@@ -237,6 +237,30 @@ mod tests {
         prepared(how);
         assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
 
+        // In a copy only times differ. A picture that is another one of the same length is found.
+        let made = file.metadata().unwrap().modified().unwrap();
+        let picture = &first.items[0].image;
+        let touch = |seconds| {
+            let file = std::fs::File::options().write(true).open(picture).unwrap();
+            file.set_modified(made - std::time::Duration::from_secs(seconds)).unwrap();
+        };
+        touch(3600);
+        let claim = std::fs::read(file.with_extension("source")).unwrap();
+        prepared(how);
+        assert_eq!(file.metadata().unwrap().modified().unwrap(), made, "prepared again");
+        let noted = std::fs::read(file.with_extension("source")).unwrap();
+        assert_ne!(noted, claim, "the pictures would be read every time");
+        let mut bytes = std::fs::read(picture).unwrap();
+        bytes.extend_from_slice(b"x"); // after the end of the PNG
+        std::fs::write(picture, &bytes).unwrap();
+        prepared(how);
+        let made = file.metadata().unwrap().modified().unwrap();
+        *bytes.last_mut().unwrap() = b'y';
+        std::fs::write(picture, bytes).unwrap();
+        touch(7200);
+        prepared(how);
+        assert_ne!(file.metadata().unwrap().modified().unwrap(), made, "not prepared again");
+
         // Commands that only need captions use an existing file of either recipe.
         let plain = (PictureSize::Stage2, Resizing::Plain);
         let file = prepared(plain);
