@@ -78,7 +78,7 @@ fn numbers_come_with_all_that_they_depend_on() {
     assert_eq!(first["judge"]["published_as"], Value::Null);
     assert_eq!(first["judge"]["weights_sha256"].as_str().unwrap().len(), 64);
     assert_eq!(first["pictures"]["stage"], 1);
-    assert_eq!(first["pictures"]["preset"], "toy");
+    assert_eq!(first["pictures"]["dataset"], "toy");
     assert_eq!(first["pictures"]["model_sha256"].as_str().unwrap().len(), 64);
     assert_eq!(first["real"]["split"], "all");
     let measures = first["measures"].as_array().unwrap();

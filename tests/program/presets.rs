@@ -81,7 +81,7 @@ fn what_has_begun_keeps_its_preset_and_stage2_takes_it() {
     train(&[]);
     let run = "runs/00000-photo-stage1";
     assert_eq!(
-        (&record(run)["dataset"], &record("runs/old")["dataset"]),
+        (&record(run)["preset"], &record("runs/old")["preset"]),
         (&"photo".into(), &"toy".into())
     );
     for more in [&[][..], &["--data", "own"], &["--stage1", run]] {

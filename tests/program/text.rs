@@ -8,6 +8,7 @@ use stackgan_core::archive::Archive;
 use stackgan_core::digest::sha256;
 
 use crate::common::{TINY, WORLD, done, failed, set, stackgan};
+use crate::encoders::archive;
 use crate::errors::four_parts;
 use crate::lite0::lite0;
 
@@ -53,6 +54,23 @@ fn an_encoder_says_how_well_it_reads() {
     let (code, said) = failed(dir.path(), &args);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("1 step, loss ") && said.contains("no score: the test split"), "{said}");
+}
+
+/// The encoder of the flowers is trained for 200 steps for each class, which `--steps` replaces here.
+#[test]
+fn the_recurrence_is_the_one_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let birds = WORLD.birds();
+    for recurrence in ["gru", "rnn"] {
+        let args = ["text", "train", "--data", birds.to_str().unwrap(), "-q", "--steps", "1"];
+        let more = ["--batch", "2", "--recurrence", recurrence, "--out", recurrence];
+        done(dir.path(), &[&args[..], &more].concat());
+        let archive = archive(&dir.path().join(recurrence));
+        let config = archive.metadata.values().find(|text| text.contains("recurrence")).unwrap();
+        assert!(config.contains(&format!("\"recurrence\":\"{recurrence}\"")), "{config}");
+        let gates = archive.tensors.keys().filter(|name| name.contains("update")).count();
+        assert_eq!(gates > 0, recurrence == "gru", "{:?}", archive.tensors.keys());
+    }
 }
 
 #[test]

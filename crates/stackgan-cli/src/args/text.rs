@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use stackgan_core::text::Recurrence;
 
 use super::positive::positive;
 use super::sentence::sentence;
@@ -109,7 +110,7 @@ pub(crate) struct TextTrain {
     /// The file to write
     #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
     pub out: PathBuf,
-    /// Number of training steps
+    /// Number of training steps; default: 2500, and with `--size paper` 200 for each training class
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Number of captions and pictures in a batch
@@ -135,12 +136,33 @@ pub(crate) struct TextTrain {
     /// The sizes: `toy` is small, `paper` has those of the original (1024 wide)
     #[arg(long, value_enum, default_value_t = EncoderSize::Toy)]
     pub size: EncoderSize,
+    /// The recurrence: that of the published encoders for birds and COCO, or for flowers
+    #[arg(long, value_enum, default_value_t = Gates::Gru)]
+    pub recurrence: Gates,
     /// The random seed
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+/// Recurrences of a text encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Gates {
+    /// Gated, over 18 steps
+    Gru,
+    /// Without gates, over 8 steps
+    Rnn,
+}
+
+impl From<Gates> for Recurrence {
+    fn from(gates: Gates) -> Self {
+        match gates {
+            Gates::Gru => Self::Gru,
+            Gates::Rnn => Self::Rnn,
+        }
+    }
 }
 
 /// Sizes of a text encoder.

@@ -151,9 +151,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The dataset of the preset that was typed: `cub` and `cub-stage1` are of `cub`.
-    pub(crate) fn dataset(&self) -> Option<&str> {
+    /// The preset that was typed, without its stage: `cub` and `cub-stage1` are `cub`.
+    pub(crate) fn preset(&self) -> Option<&str> {
         let name = self.preset.as_deref()?;
-        Some(name.split_once("-stage").map_or(name, |(dataset, _)| dataset))
+        Some(name.split_once("-stage").map_or(name, |(preset, _)| preset))
     }
 }

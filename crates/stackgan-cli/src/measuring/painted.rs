@@ -121,7 +121,7 @@ impl DatasetPainter {
         let (Resolved { stage, z_scale, eps_scale }, info) = (self.how, &self.info);
         json!({
             "model": path_text(&self.file), "model_sha256": self.sha256, "stage": stage,
-            "preset": info.dataset, "recipe": info.net.recipe, "steps": info.steps,
+            "dataset": info.dataset, "recipe": info.net.recipe, "steps": info.steps,
             "size": self.data.size().crop(), "seed": self.seed,
             "z_scale": z_scale, "eps_scale": eps_scale,
         })

@@ -21,8 +21,9 @@ use crate::output::path_text;
 /// The options of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The preset's dataset: `toy`, `photo`, `cub`, …
-    pub dataset: String,
+    /// The preset without its stage: `toy`, `photo`, `cub`, … Earlier versions called it `dataset`.
+    #[serde(alias = "dataset")]
+    pub preset: String,
     /// The stage.
     pub stage: Stage,
     /// `--data`.
@@ -57,9 +58,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Returns the typed options, for the preset of `dataset`. Missing ones are taken from the run's
-    /// own record.
-    pub(crate) fn of(args: &Train, kept: Option<Self>, dataset: String) -> Self {
+    /// Returns the typed options, for this preset. Missing ones are taken from the run's own record.
+    pub(crate) fn of(args: &Train, kept: Option<Self>, preset: String) -> Self {
         let given = |path: &Option<PathBuf>| {
             path.as_ref().map(|path| match hub::repository(path) {
                 Some(_) => path.clone(),
@@ -73,7 +73,7 @@ impl Record {
         let retyped = args.encoder.is_some() || args.embeddings.is_some();
         let text = |typed, from| if retyped { given(typed) } else { of(typed, from) };
         Self {
-            dataset,
+            preset,
             stage: args.stage,
             data: of(&args.data, |kept| &kept.data),
             encoder: text(&args.encoder, |kept| &kept.encoder),
@@ -149,10 +149,10 @@ impl Record {
     /// # Errors
     /// Code 2.
     pub(crate) fn check_preset(&self, args: &Train) -> Result<()> {
-        match args.settings.dataset().filter(|name| *name != self.dataset) {
+        match args.settings.preset().filter(|name| *name != self.preset) {
             None => Ok(()),
             Some(name) => {
-                let parts = (format!("`{}`, as it began", self.dataset), format!("`{name}`"));
+                let parts = (format!("`{}`, as it began", self.preset), format!("`{name}`"));
                 let remedy = "leave `--preset` out: a run that is gone on with keeps its settings; or name a new folder";
                 let what = "the run is of another preset";
                 Err(Problem::usage(what, "option: --preset", parts, remedy).into())

@@ -114,7 +114,7 @@ pub const CUB: Set<'static> = Set {
         },
         Item {
             name: "birds.zip",
-            what: "captions; and the authors' lists and embeddings, which are not needed",
+            what: "captions; and the authors' lists and embeddings, which only a reproduction of the release needs",
             web: &[],
             by_hand: &[
                 "https://drive.google.com/uc?export=download&id=0B3y_msrWZaXLT1BZdVdycDY5TEE&resourcekey=0-sZrhftoEfdvHq6MweAeCjA",

@@ -155,7 +155,7 @@ fn record(path: &Path, stage: Stage, steps: u64) -> Result<Record> {
     let beside = |name: &str| Some(absolute(&path.with_file_name(name)));
     let kept = Record::find(path)?;
     Ok(Record {
-        dataset: "toy".to_owned(),
+        preset: "toy".to_owned(),
         stage,
         data: beside("data"),
         encoder: beside(ENCODER),

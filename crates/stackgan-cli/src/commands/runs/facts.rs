@@ -54,7 +54,9 @@ pub(super) struct Facts {
     #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     pub state: State,
-    pub dataset: Option<String>,
+    pub preset: Option<String>,
+    /// What it trains on, if it was named.
+    pub data: Option<String>,
     pub stage: Option<Stage>,
     /// Number of steps at the last report.
     pub step: u64,
@@ -114,7 +116,8 @@ impl Facts {
             run: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             path: path.to_path_buf(),
             state: state(path, record.as_ref()),
-            dataset: record.as_ref().map(|r| r.dataset.clone()),
+            preset: record.as_ref().map(|r| r.preset.clone()),
+            data: record.as_ref().and_then(|r| r.data.as_deref()).map(path_text),
             stage,
             step,
             steps,
@@ -165,7 +168,7 @@ mod tests {
         assert_eq!(Facts::read(run).state, State::Unknown);
         let record = |state: &str| {
             let text = format!(
-                "{{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"{state}\",\"steps\":40}}"
+                "{{\"preset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"{state}\",\"steps\":40}}"
             );
             std::fs::write(run.join("run.json"), text).unwrap();
         };

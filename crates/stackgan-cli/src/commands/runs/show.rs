@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_run_without_settings_is_not_gone_on_with() {
         let dir = tempfile::tempdir().unwrap();
-        let record = "{\"dataset\":\"cub\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"failed\"}";
+        let record = "{\"preset\":\"cub\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"failed\"}";
         std::fs::write(dir.path().join("run.json"), record).unwrap();
         assert!(next(&Facts::read(dir.path())).is_empty());
         std::fs::write(dir.path().join("config.toml"), "").unwrap();
@@ -169,7 +169,7 @@ mod tests {
         std::fs::write(run.join("model.safetensors"), "").unwrap();
         let record = |more: &str| {
             format!(
-                "{{\"dataset\":\"cub\",\"stage\":1,\"data\":\"/my birds\",\"encoder\":null,\"stage1\":null,{more}\"sittings\":[],\"version\":\"0\",\"state\":\"done\"}}"
+                "{{\"preset\":\"cub\",\"stage\":1,\"data\":\"/my birds\",\"encoder\":null,\"stage1\":null,{more}\"sittings\":[],\"version\":\"0\",\"state\":\"done\"}}"
             )
         };
         std::fs::write(run.join("run.json"), record("")).unwrap();
@@ -184,6 +184,7 @@ mod tests {
     #[test]
     fn a_run_that_ended_by_a_number_is_looked_at_before_it_is_gone_on_with() {
         let dir = tempfile::tempdir().unwrap();
+        // As an earlier version wrote it.
         let record = "{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"failed\"}";
         std::fs::write(dir.path().join("run.json"), record).unwrap();
         std::fs::write(dir.path().join("config.toml"), "").unwrap();

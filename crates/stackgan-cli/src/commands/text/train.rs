@@ -17,15 +17,17 @@ use crate::output::{Answer, Form, apart, check_writable, path_text, write_kept};
 use crate::progress::Manner;
 use crate::signals::{Stopper, in_hours};
 
-/// Number of steps of the published encoder's training: 200 epochs of 150 classes.
-const PUBLISHED_STEPS: u64 = 30_000;
+/// Number of epochs of the published encoders' training, each of as many steps as there are training
+/// classes: 30,000 steps for birds, 16,400 for flowers.
+const PUBLISHED_EPOCHS: u64 = 200;
 
 /// Trains, writes the encoder, and says how well it does.
 pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
-    let (mut config, steps) = match args.size {
-        EncoderSize::Toy => (TextTrainConfig::small(), SMALL_STEPS),
-        EncoderSize::Paper => (TextTrainConfig::published(), PUBLISHED_STEPS),
+    let mut config = match args.size {
+        EncoderSize::Toy => TextTrainConfig::small(),
+        EncoderSize::Paper => TextTrainConfig::published(),
     };
+    config.encoder.recurrence = args.recurrence.into();
     config.lr = args.lr.unwrap_or(config.lr);
     config.batch = args.batch.unwrap_or(config.batch);
     config.check()?; // before an import of hours, as the next ones
@@ -36,10 +38,15 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     // The pretrained network reads larger pictures than our own.
     let size = if weights.is_some() { PictureSize::Stage2 } else { PictureSize::Stage1 };
     let data = open_any(&args.data, &[size], manner)?;
+    let classes = training_classes(&data);
     if args.batch.is_none() {
         // Each row of a batch is of another class, so a small dataset has smaller batches.
-        config.batch = config.batch.min(training_classes(&data)).max(2);
+        config.batch = config.batch.min(classes).max(2);
     }
+    let steps = match args.size {
+        EncoderSize::Toy => SMALL_STEPS,
+        EncoderSize::Paper => PUBLISHED_EPOCHS * classes as u64,
+    };
     check(&config, &*data, &data.indices(Split::Train))?;
     let features = match &weights {
         Some(weights) => {

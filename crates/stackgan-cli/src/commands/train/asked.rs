@@ -58,7 +58,7 @@ impl Asked {
         };
         let mut settings = args.settings.clone();
         let chosen = Chosen::of(args, record.as_ref());
-        settings.preset.get_or_insert_with(|| chosen.dataset.clone());
+        settings.preset.get_or_insert_with(|| chosen.name.clone());
         let layers = Layers::over(&base, args.stage, &settings, environment()?)?;
         hours::check_alone(args, &layers)?;
         let config = layers.resolve()?;
@@ -67,7 +67,7 @@ impl Asked {
             kept.check_preset(args)?;
         }
         let note = chosen.note().filter(|_| resumed.is_none());
-        let mut wanted = Record::of(args, record, chosen.dataset);
+        let mut wanted = Record::of(args, record, chosen.name);
         wanted.check_paths()?;
         if resumed.is_some() {
             wanted.check_there()?;

@@ -192,7 +192,7 @@ impl Source {
 fn planned_data(wanted: &Record, config: &TrainConfig) -> Result<Data> {
     let (path, own) = match &wanted.data {
         Some(path) => (path.clone(), false),
-        None => (home().join(&wanted.dataset), true),
+        None => (home().join(&wanted.preset), true),
     };
     let train_pictures = if path.is_file() {
         let data = Prepared::open(&path)?;
@@ -213,7 +213,7 @@ fn planned_data(wanted: &Record, config: &TrainConfig) -> Result<Data> {
             check_batches(config, &data)?;
             Some(data.count(Split::Train))
         }
-    } else if own && wanted.dataset == "toy" {
+    } else if own && wanted.preset == "toy" {
         None
     } else {
         let place = format!("path: {}", path.display());

@@ -82,7 +82,7 @@ impl Inputs {
         }
         let path = match &wanted.data {
             Some(path) => path.clone(),
-            None => of_preset(&wanted.dataset, manner)?,
+            None => of_preset(&wanted.preset, manner)?,
         };
         let how = (picture_size(config.stage), resizing(config.net.recipe));
         if let Some(kept) = kept {
@@ -235,7 +235,7 @@ pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
     let model = match &wanted.stage1 {
         Some(model) => model.clone(),
         None => {
-            let newest = newest_stage1(Some(&wanted.dataset), wanted.data.as_deref());
+            let newest = newest_stage1(Some(&wanted.preset), wanted.data.as_deref());
             lasting(&newest.ok_or_else(|| no_stage1(wanted))?)
         }
     };
@@ -263,18 +263,18 @@ fn data_gone(data: &Path, run: &Path, named: bool) -> Problem {
 }
 
 fn no_stage1(wanted: &Record) -> Problem {
-    let dataset = &wanted.dataset;
+    let preset = &wanted.preset;
     let (on, option) = wanted.data.as_deref().map_or_else(Default::default, |data| {
         (format!(" on {}", data.display()), format!(" --data {}", quoted(data)))
     });
-    let expected = format!("a finished run of {dataset}, Stage-I{on}");
+    let expected = format!("a finished run of {preset}, Stage-I{on}");
     let remedy = format!(
-        "train it first: `stackgan train --stage 1 --preset {dataset}{option}`; or name one: `--stage1 MODEL`"
+        "train it first: `stackgan train --stage 1 --preset {preset}{option}`; or name one: `--stage1 MODEL`"
     );
     Problem::missing("there is no Stage-I model", format!("folder: {RUNS}"), expected, remedy)
 }
 
 /// Returns the data's folder, which may not exist yet.
 pub(super) fn folder(wanted: &Record) -> PathBuf {
-    wanted.data.clone().unwrap_or_else(|| home().join(&wanted.dataset))
+    wanted.data.clone().unwrap_or_else(|| home().join(&wanted.preset))
 }

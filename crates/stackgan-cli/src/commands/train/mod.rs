@@ -94,7 +94,7 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
         None => None,
     };
     wanted.check_paths()?; // also those that were found
-    let name = format!("{}-stage{}", wanted.dataset, args.stage);
+    let name = format!("{}-stage{}", wanted.preset, args.stage);
     let (batch, pictures) = (setup.config.optim.batch, setup.dataset.indices(Split::Train).len());
     let needed = |(config, pretrained): (&TrainConfig, _), steps, measured| {
         if context.manner != Manner::Quiet {

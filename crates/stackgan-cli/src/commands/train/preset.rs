@@ -13,8 +13,8 @@ use crate::run::{RUNS, Record, list};
 /// The preset of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chosen {
-    /// Its dataset: `toy`, `photo`, `cub`, …
-    pub dataset: String,
+    /// Its name: `toy`, `photo`, `cub`, …
+    pub name: String,
     /// Why it is this one, unless it was typed or is the run's own.
     pub why: Option<String>,
 }
@@ -22,12 +22,12 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Chooses what was typed; else what the run was told before; else what suits the data.
     pub(super) fn of(args: &Train, kept: Option<&Record>) -> Self {
-        let own = args.settings.dataset().or(kept.map(|kept| &*kept.dataset));
-        if let Some(dataset) = own {
-            return Self { dataset: dataset.to_owned(), why: None };
+        let own = args.settings.preset().or(kept.map(|kept| &*kept.preset));
+        if let Some(name) = own {
+            return Self { name: name.to_owned(), why: None };
         }
-        let (dataset, why) = match (below(args), &args.data) {
-            (Some((run, record)), _) => (record.dataset, format!("as {}", run.display())),
+        let (name, why) = match (below(args), &args.data) {
+            (Some((run, record)), _) => (record.preset, format!("as {}", run.display())),
             (None, None) => ("toy".to_owned(), "without `--data`, it is toy birds".to_owned()),
             (None, Some(data)) if is_toy(data) => {
                 ("toy".to_owned(), format!("{} holds toy birds", data.display()))
@@ -38,12 +38,12 @@ impl Chosen {
                 ("photo".to_owned(), why)
             }
         };
-        Self { dataset, why: Some(why) }
+        Self { name, why: Some(why) }
     }
 
     /// What is said of a preset that nobody typed.
     pub(super) fn note(&self) -> Option<String> {
-        self.why.as_ref().map(|why| format!("preset {}: {why}", self.dataset))
+        self.why.as_ref().map(|why| format!("preset {}: {why}", self.name))
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn run_of(model: &Path) -> Option<&Path> {
 
 /// The newest finished Stage-I run, if there is one; of this preset and on these data, if they are
 /// given.
-pub(super) fn newest_stage1(dataset: Option<&str>, data: Option<&Path>) -> Option<PathBuf> {
+pub(super) fn newest_stage1(preset: Option<&str>, data: Option<&Path>) -> Option<PathBuf> {
     let place = |path: &Path| std::fs::canonicalize(path).ok();
     let wanted = data.map(place); // that of data which are gone is none
     let same = |theirs: Option<&Path>| match &wanted {
@@ -76,7 +76,7 @@ pub(super) fn newest_stage1(dataset: Option<&str>, data: Option<&Path>) -> Optio
         let fits = Record::read(run).is_some_and(|r| {
             r.state == "done"
                 && r.stage == Stage::One
-                && dataset.is_none_or(|dataset| r.dataset == dataset)
+                && preset.is_none_or(|preset| r.preset == preset)
                 && same(r.data.as_deref())
         });
         fits && RunFiles::of(run).model().is_file()

@@ -68,7 +68,7 @@ impl Text {
         if let Some(beside) = embeddings_of(data) {
             return Ok(Self::Imported(beside));
         }
-        if SMALL.contains(&&*wanted.dataset) {
+        if SMALL.contains(&&*wanted.preset) {
             return Ok(Self::Small);
         }
         let released = data.join("train").join("char-CNN-RNN-embeddings.pickle").is_file();
@@ -76,7 +76,7 @@ impl Text {
         let train = format!("train one on the dataset's captions: `{better}` (docs/encoders.md)");
         let remedy = if released {
             format!(
-                "import the release's embeddings, which are there: `stackgan data import {data} --embeddings {data}`; or {train}"
+                "import the release's embeddings, which are there: `stackgan data import {data} --embeddings {data}`, with `--made-by ENCODER` if sentences are to be typed (docs/reproducing.md); or {train}"
             )
         } else {
             format!(

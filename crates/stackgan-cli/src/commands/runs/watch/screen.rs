@@ -199,7 +199,7 @@ mod tests {
     /// A run folder of a run that continues (its lock is held) or is done.
     fn folder(run: &Path, state: &str) -> File {
         let record = format!(
-            "{{\"dataset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"{state}\",\"steps\":400}}"
+            "{{\"preset\":\"toy\",\"stage\":1,\"data\":null,\"encoder\":null,\"stage1\":null,\"sittings\":[],\"version\":\"0\",\"state\":\"{state}\",\"steps\":400}}"
         );
         std::fs::write(run.join("run.json"), record).unwrap();
         let lines: String = (1..=20)
