@@ -218,7 +218,7 @@ fn a_recorded_step_gives_way_to_a_queued_one() {
 /// A grid of samples needs more memory than a step of two pictures.
 #[test]
 fn a_recorded_step_gives_way_to_a_grid() {
-    gives_way_to(&["optim.batch=2", "run.sample_every=8"]);
+    gives_way_to(&["optim.batch=2", "run.sample_every=4"]);
 }
 
 /// What does not fit says so, and proposes half of the batch.

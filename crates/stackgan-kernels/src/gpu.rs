@@ -153,7 +153,7 @@ impl Gap {
 /// GPU work that was recorded once and can be replayed any number of times.
 ///
 /// A replay uses the values that the tensors hold at that time. Only the recording has the cost of
-/// individual launches on the host.
+/// individual launches on the host. The memory of the work is given back when this is dropped.
 pub struct Recorded(#[cfg(feature = "cuda")] crate::cuda::Recorded);
 
 /// Returns whether work on this device can be recorded.
@@ -222,12 +222,6 @@ impl Recorded {
         return self.0.replay();
         #[cfg(not(feature = "cuda"))]
         Ok(())
-    }
-
-    /// Gives the memory of the recorded work back. Its replays must be over.
-    pub fn give_back(self) {
-        #[cfg(feature = "cuda")]
-        self.0.give_back();
     }
 }
 

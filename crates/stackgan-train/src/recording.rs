@@ -110,14 +110,12 @@ impl Recording {
         if !gpu::memory_is_full(error) {
             return false;
         }
-        let kinds = [&mut self.plain, &mut self.with_r1];
-        let recorded: Vec<_> = kinds.into_iter().filter_map(|kind| kind.recorded.take()).collect();
-        if recorded.is_empty() {
+        if [&self.plain, &self.with_r1].into_iter().all(|kind| kind.recorded.is_none()) {
             return false;
         }
-        recorded.into_iter().for_each(|recorded| recorded.work.give_back());
         let beside = format!("no memory for other work beside a recorded step: {error}");
         for kind in [&mut self.plain, &mut self.with_r1] {
+            kind.recorded = None;
             kind.refused.get_or_insert(candle_core::Error::Msg(beside.clone()));
         }
         true

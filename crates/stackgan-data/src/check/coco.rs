@@ -42,7 +42,7 @@ fn annotations(file: &Path) -> crate::Result<(String, ())> {
 }
 
 fn listed(dir: &Path, parts: &Parts, report: &mut Report<'_>) {
-    let lists = parts.filenames.iter().zip(&parts.class_info).zip(&parts.annotations);
+    let lists = parts.lists.filenames.iter().zip(&parts.lists.class_info).zip(&parts.annotations);
     for (split, ((file, labels), captions)) in Split::ALL.into_iter().zip(lists) {
         let what = "names of one split, in order";
         let read = || {

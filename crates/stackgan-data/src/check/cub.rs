@@ -30,7 +30,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
         report.wrong("pictures and boxes together", &e);
         cub::Listed::default()
     });
-    let keys = match parts.has_lists() {
+    let keys = match parts.lists.are_there() {
         true => release_lists(&mut report, &parts),
         false => derived_lists(&mut report, &parts, &listed),
     };
@@ -61,7 +61,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
 /// Examines the release's lists, and returns the pictures that they name.
 fn release_lists(report: &mut Report<'_>, parts: &Parts) -> Vec<String> {
     let mut keys = Vec::new();
-    for (file, labels) in parts.filenames.iter().zip(&parts.class_info) {
+    for (file, labels) in parts.lists.filenames.iter().zip(&parts.lists.class_info) {
         let names = report.read(file, "names of one split, in order", || {
             let names = read_names(file)?;
             Ok((counted(names.len(), "name"), names))
@@ -74,7 +74,7 @@ fn release_lists(report: &mut Report<'_>, parts: &Parts) -> Vec<String> {
 
 /// Examines a folder without the release's lists, and returns all its pictures.
 fn derived_lists(report: &mut Report<'_>, parts: &Parts, listed: &cub::Listed) -> Vec<String> {
-    for file in &parts.filenames {
+    for file in &parts.lists.filenames {
         let detail = "not needed: folders are numbered by class, and the release's classes for testing are known";
         report.push(file, "names of one split", Status::Absent { detail: detail.to_owned() });
     }

@@ -36,7 +36,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let setid = dir.join("setid.mat");
     let why = "it splits pictures, not classes";
     report.optional(&setid, ("the official split", why), || Ok(("not used".to_owned(), ())));
-    let lists = parts.filenames.iter().zip(&parts.class_info);
+    let lists = parts.lists.filenames.iter().zip(&parts.lists.class_info);
     for (split, (file, labels)) in Split::ALL.into_iter().zip(lists) {
         let why = "without the release's lists all pictures are taken";
         let listed = report.optional(file, ("names of one split, in order", why), || {

@@ -19,14 +19,13 @@ mod annotations;
 pub(crate) use annotations::Annotations;
 
 use super::keys::inside;
-use super::lists::{Absent, Labels, left_out, names, twice};
+use super::lists::{Absent, Lists, left_out};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use super::split::untested;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
 use crate::formats::{pickle, read_bounded};
 use crate::{Error, Result};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The paths of the parts of the layout.
@@ -38,12 +37,8 @@ pub(crate) struct Parts {
     pub(crate) images: PathBuf,
     /// `annotations/captions_train2014.json` and `captions_val2014.json`.
     pub(crate) annotations: [PathBuf; 2],
-    /// `train/filenames.pickle` and `test/filenames.pickle`.
-    pub(crate) filenames: [PathBuf; 2],
-    /// `train/class_info.pickle` and `test/class_info.pickle`.
-    pub(crate) class_info: [PathBuf; 2],
-    /// `train/char-CNN-RNN-embeddings.pickle` and the same of `test`.
-    pub(crate) embeddings: [PathBuf; 2],
+    /// The release's lists (optional).
+    pub(crate) lists: Lists,
 }
 
 /// The two forms of the folder.
@@ -58,22 +53,18 @@ pub(crate) enum Form {
 impl Parts {
     /// The paths under `dir`; nothing is opened.
     pub(crate) fn of(dir: &Path) -> Self {
-        let split = |name: &str| Split::ALL.map(|split| dir.join(split.name()).join(name));
         Self {
             years: ["train2014", "val2014"].map(|year| dir.join(year)),
             images: dir.join("images"),
             annotations: ["train2014", "val2014"]
                 .map(|year| dir.join("annotations").join(format!("captions_{year}.json"))),
-            filenames: split("filenames.pickle"),
-            class_info: split("class_info.pickle"),
-            embeddings: split("char-CNN-RNN-embeddings.pickle"),
+            lists: Lists::of(dir),
         }
     }
 
     /// The form of the folder: that of the lists, if there are any.
     pub(crate) fn form(&self) -> Form {
-        let listed = self.filenames.iter().any(|file| file.is_file());
-        if listed { Form::Listed } else { Form::Downloaded }
+        if self.lists.are_there() { Form::Listed } else { Form::Downloaded }
     }
 
     /// The picture `file`, in the folder of its year or in `images`.
@@ -158,31 +149,23 @@ impl Reader<'_> {
                 "there are no annotations: captions are empty, as many as each picture has embeddings".to_owned(),
             );
         }
-        let mut seen = BTreeSet::new();
-        for (i, (split, file)) in Split::ALL.into_iter().zip(&self.parts.filenames).enumerate() {
-            if !file.is_file() {
-                if split == Split::Train {
-                    self.absent.note("lists of pictures", file.display().to_string());
-                }
-                continue;
-            }
-            let keys = names(file)?;
-            let labels = self.parts.class_info.get(i).filter(|path| path.is_file());
-            let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
-            let rows = match self.parts.embeddings.get(i) {
-                Some(path) if known.is_empty() => embedding_rows(path, file, keys.len())?,
-                _ => Vec::new(),
+        let [train, _] = &self.parts.lists.filenames;
+        if !train.is_file() {
+            self.absent.note("lists of pictures", train.display().to_string());
+        }
+        for list in self.parts.lists.read()? {
+            let beside = list.file.with_file_name("char-CNN-RNN-embeddings.pickle");
+            let rows = match known.is_empty() {
+                true => embedding_rows(&beside, list.file, list.keys.len())?,
+                false => Vec::new(),
             };
-            for (entry, key) in keys.into_iter().enumerate() {
-                if !seen.insert(key.clone()) {
-                    return Err(twice(file, entry, &key));
-                }
+            for (entry, key) in list.keys.iter().enumerate() {
                 let name = format!("{key}.jpg");
                 let captions = match known.iter().find_map(|a| Some((a, a.id_of(&name)?))) {
                     Some((annotations, id)) => annotations.captions(id),
                     None => vec![String::new(); rows.get(entry).copied().unwrap_or(0)],
                 };
-                self.push(&name, captions, split, labels.as_ref().and_then(|l| l.get(entry)))?;
+                self.push(&name, captions, list.split, list.class(entry))?;
             }
         }
         Ok(())

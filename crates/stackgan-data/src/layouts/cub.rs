@@ -18,7 +18,7 @@
 mod split;
 
 use super::keys::{checked_key, inside};
-use super::lists::{Absent, Labels, MAX_LIST, left_out, names, twice};
+use super::lists::{Absent, List, Lists, MAX_LIST, left_out};
 use super::{LEAVE_OUT, Reading, Uncaptioned};
 use crate::counted;
 use crate::crop::Orientation;
@@ -26,54 +26,44 @@ use crate::dataset::{BoundingBox, Dataset, Item, Split};
 use crate::error::{first_few, printable};
 use crate::formats::read_bounded;
 use crate::{Error, Result, captions};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use split::split_of_class;
 
 /// The paths of the parts of the layout.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// `CUB_200_2011/images`.
-    pub images: PathBuf,
+    pub(crate) images: PathBuf,
     /// `CUB_200_2011/images.txt`.
-    pub image_list: PathBuf,
+    pub(crate) image_list: PathBuf,
     /// `CUB_200_2011/bounding_boxes.txt`.
-    pub boxes: PathBuf,
+    pub(crate) boxes: PathBuf,
     /// `text` or, if it does not exist, `text_c10`.
-    pub text: PathBuf,
-    /// `train/filenames.pickle` and `test/filenames.pickle` (optional, but both or neither).
-    pub filenames: [PathBuf; 2],
-    /// `train/class_info.pickle` and `test/class_info.pickle` (optional).
-    pub class_info: [PathBuf; 2],
+    pub(crate) text: PathBuf,
+    /// The release's lists (those of names are optional, but both or neither).
+    pub(crate) lists: Lists,
 }
 
 impl Parts {
     /// The paths of the layout under `dir`; nothing is opened.
-    #[must_use]
-    pub fn of(dir: &Path) -> Self {
+    pub(crate) fn of(dir: &Path) -> Self {
         let cub = dir.join("CUB_200_2011");
         let text = dir.join("text");
         let old = dir.join("text_c10");
-        let listed = |name: &str| Split::ALL.map(|split| dir.join(split.name()).join(name));
         Self {
             images: cub.join("images"),
             image_list: cub.join("images.txt"),
             boxes: cub.join("bounding_boxes.txt"),
             text: if !text.is_dir() && old.is_dir() { old } else { text },
-            filenames: listed("filenames.pickle"),
-            class_info: listed("class_info.pickle"),
+            lists: Lists::of(dir),
         }
-    }
-
-    /// Whether the release's lists say which pictures are in which split.
-    pub(crate) fn has_lists(&self) -> bool {
-        self.filenames.iter().any(|file| file.exists())
     }
 
     fn missing(&self) -> Vec<String> {
         let dirs = [&self.images, &self.text].into_iter().filter(|p| !p.is_dir());
-        let lists = self.filenames.iter().filter(|_| self.has_lists());
+        let lists = self.lists.filenames.iter().filter(|_| self.lists.are_there());
         let files = [&self.image_list, &self.boxes].into_iter().chain(lists);
         dirs.chain(files.filter(|p| !p.is_file())).map(|p| p.display().to_string()).collect()
     }
@@ -99,22 +89,18 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let (images, text) = (canonical(&parts.images)?, canonical(&parts.text)?);
     let listed = read_image_list(&parts)?;
     let mut items = Vec::new();
-    let mut seen = BTreeSet::new();
     let mut absent = Absent::default();
     let mut bare = Vec::new();
-    let (lists, mut notes) = match parts.has_lists() {
-        true => (release_lists(&parts)?, Vec::new()),
+    let (lists, mut notes) = match parts.lists.are_there() {
+        true => (parts.lists.read()?, Vec::new()),
         false => (derived_lists(&parts, &listed)?, vec![split::NOTE.to_owned()]),
     };
-    for (split, List { file, keys, labels }) in Split::ALL.into_iter().zip(lists) {
-        for (entry, key) in keys.into_iter().enumerate() {
-            if !seen.insert(key.clone()) {
-                return Err(twice(file, entry, &key));
-            }
-            let label = labels.as_ref().and_then(|labels| labels.get(entry));
-            let Some(class) = folder_number(&key).or(label) else {
+    for list in lists {
+        let split = list.split;
+        for (entry, key) in list.keys.iter().cloned().enumerate() {
+            let Some(class) = folder_number(&key).or(list.class(entry)) else {
                 return Err(Error::malformed(
-                    file,
+                    list.file,
                     "class of a picture is not known",
                     format!("entry {entry}"),
                     ("a folder such as 001.Name, or class_info.pickle", printable(&key)),
@@ -164,31 +150,12 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     Ok(Dataset { name: "cub".to_owned(), items, orientation, notes })
 }
 
-/// The pictures of one split.
-struct List<'p> {
-    /// The file that lists them.
-    file: &'p Path,
-    keys: Vec<String>,
-    /// Their classes, if the release's list of these is there.
-    labels: Option<Labels>,
-}
-
-/// The pictures of both splits, as the release lists them.
-fn release_lists(parts: &Parts) -> Result<Vec<List<'_>>> {
-    let lists = parts.filenames.iter().zip(&parts.class_info).map(|(file, labels)| {
-        let keys = names(file)?;
-        let labels = Some(labels).filter(|path| path.exists());
-        let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
-        Ok(List { file, keys, labels })
-    });
-    lists.collect()
-}
-
 /// The pictures of both splits, by the numbers of their folders.
 fn derived_lists<'p>(parts: &'p Parts, listed: &Listed) -> Result<Vec<List<'p>>> {
     let file = &parts.image_list;
     let lists = split_by_class(parts, listed)?;
-    Ok(lists.into_iter().map(|keys| List { file, keys, labels: None }).collect())
+    let lists = Split::ALL.into_iter().zip(lists);
+    Ok(lists.map(|(split, keys)| List { split, file, keys, labels: None }).collect())
 }
 
 /// The keys of `images.txt` for training and for testing, each in the file's order.

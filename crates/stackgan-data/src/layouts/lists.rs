@@ -2,11 +2,12 @@
 //! all listed files that are missing.
 
 use super::keys::checked_key;
+use crate::dataset::Split;
 use crate::error::{counted, first_few, printable};
 use crate::formats::{pickle, read_bounded};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Maximum length of a list (`images.txt`, `filenames.pickle`) in bytes.
 pub(crate) const MAX_LIST: u64 = 64 << 20;
@@ -27,8 +28,71 @@ pub(crate) fn names(file: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The release's lists.
+#[derive(Clone, Debug)]
+pub(crate) struct Lists {
+    /// `train/filenames.pickle` and `test/filenames.pickle`.
+    pub(crate) filenames: [PathBuf; 2],
+    /// `train/class_info.pickle` and `test/class_info.pickle`.
+    pub(crate) class_info: [PathBuf; 2],
+}
+
+/// The pictures of one split, as a list has them.
+pub(super) struct List<'l> {
+    pub(super) split: Split,
+    /// The file that lists them.
+    pub(super) file: &'l Path,
+    /// Their names, in order.
+    pub(super) keys: Vec<String>,
+    /// Their classes, if the list of these exists.
+    pub(super) labels: Option<Labels>,
+}
+
+impl Lists {
+    /// The paths under `dir`; nothing is opened.
+    pub(super) fn of(dir: &Path) -> Self {
+        let both = |name: &str| Split::ALL.map(|split| dir.join(split.name()).join(name));
+        Self { filenames: both("filenames.pickle"), class_info: both("class_info.pickle") }
+    }
+
+    /// Whether either split has a list.
+    pub(crate) fn are_there(&self) -> bool {
+        self.filenames.iter().any(|file| file.is_file())
+    }
+
+    /// Reads the lists that exist.
+    ///
+    /// # Errors
+    /// As [`names`] and [`Labels::read`]; a picture of both splits.
+    pub(super) fn read(&self) -> Result<Vec<List<'_>>> {
+        let mut seen = BTreeSet::new();
+        let both = Split::ALL.into_iter().zip(self.filenames.iter().zip(&self.class_info));
+        let there = both.filter(|(_, (file, _))| file.is_file());
+        there
+            .map(|(split, (file, labels))| {
+                let keys = names(file)?;
+                for (entry, key) in keys.iter().enumerate() {
+                    if !seen.insert(key.clone()) {
+                        return Err(twice(file, entry, key));
+                    }
+                }
+                let labels = Some(labels).filter(|path| path.is_file());
+                let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
+                Ok(List { split, file, keys, labels })
+            })
+            .collect()
+    }
+}
+
+impl List<'_> {
+    /// The class of entry `i`, if the list of classes exists.
+    pub(super) fn class(&self, i: usize) -> Option<u32> {
+        self.labels.as_ref()?.get(i)
+    }
+}
+
 /// The error about a picture that is listed twice.
-pub(super) fn twice(file: &Path, entry: usize, name: &str) -> Error {
+fn twice(file: &Path, entry: usize, name: &str) -> Error {
     Error::malformed(
         file,
         "picture is listed twice",
@@ -74,7 +138,7 @@ impl Labels {
     }
 
     /// The class of entry `i`.
-    pub(crate) fn get(&self, i: usize) -> Option<u32> {
+    fn get(&self, i: usize) -> Option<u32> {
         self.0.get(i).copied()
     }
 

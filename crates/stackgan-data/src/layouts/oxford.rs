@@ -19,7 +19,7 @@
 //! boxes.
 
 use super::keys::inside;
-use super::lists::{Absent, Labels, left_out, names, twice};
+use super::lists::{Absent, Lists, left_out};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use super::scan::{files, is_picture, stem};
 use super::split::{Classes, divide, untested};
@@ -45,10 +45,8 @@ pub(crate) struct Parts {
     pub(crate) labels: PathBuf,
     /// `text_c10` or, if it does not exist, `text` or `cvpr2016_flowers/text_c10`.
     pub(crate) text: PathBuf,
-    /// `train/filenames.pickle` and `test/filenames.pickle`.
-    pub(crate) filenames: [PathBuf; 2],
-    /// `train/class_info.pickle` and `test/class_info.pickle`.
-    pub(crate) class_info: [PathBuf; 2],
+    /// The release's lists (optional).
+    pub(crate) lists: Lists,
     /// Reed's `testclasses.txt`, in the folder or beside the captions.
     pub(crate) test_classes: PathBuf,
 }
@@ -56,7 +54,6 @@ pub(crate) struct Parts {
 impl Parts {
     /// The paths under `dir`; nothing is opened.
     pub(crate) fn of(dir: &Path) -> Self {
-        let listed = |name: &str| Split::ALL.map(|split| dir.join(split.name()).join(name));
         let texts = ["text_c10", "text", "cvpr2016_flowers/text_c10"].map(|name| dir.join(name));
         let text = texts.iter().find(|text| text.is_dir()).unwrap_or(&texts[0]).clone();
         let beside = text.with_file_name("testclasses.txt");
@@ -65,15 +62,9 @@ impl Parts {
             images: dir.join("jpg"),
             labels: dir.join("imagelabels.mat"),
             text,
-            filenames: listed("filenames.pickle"),
-            class_info: listed("class_info.pickle"),
+            lists: Lists::of(dir),
             test_classes: if !own.is_file() && beside.is_file() { beside } else { own },
         }
-    }
-
-    /// Whether the release's lists exist.
-    pub(crate) fn are_listed(&self) -> bool {
-        self.filenames.iter().any(|file| file.is_file())
     }
 
     /// The caption file and the class of each picture, by the picture's name.
@@ -243,7 +234,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
 /// The pictures of the release's lists in their order, or all pictures of the folder by name.
 fn wanted(parts: &Parts) -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
-    if !parts.are_listed() {
+    if !parts.lists.are_there() {
         for (name, _) in files(&parts.images)? {
             if let Some((key, extension)) = stem(&name)
                 && is_picture(&extension)
@@ -253,20 +244,9 @@ fn wanted(parts: &Parts) -> Result<Vec<Wanted>> {
         }
         return Ok(wanted);
     }
-    let mut seen = BTreeSet::new();
-    for (i, (split, file)) in Split::ALL.into_iter().zip(&parts.filenames).enumerate() {
-        if !file.is_file() {
-            continue;
-        }
-        let keys = names(file)?;
-        let labels = parts.class_info.get(i).filter(|path| path.is_file());
-        let labels = labels.map(|path| Labels::read(path, file, keys.len())).transpose()?;
-        for (entry, key) in keys.into_iter().enumerate() {
-            if !seen.insert(key.clone()) {
-                return Err(twice(file, entry, &key));
-            }
-            let class = labels.as_ref().and_then(|labels| labels.get(entry));
-            wanted.push(Wanted { key, split: Some(split), class });
+    for list in parts.lists.read()? {
+        for (entry, key) in list.keys.iter().cloned().enumerate() {
+            wanted.push(Wanted { key, split: Some(list.split), class: list.class(entry) });
         }
     }
     Ok(wanted)

@@ -12,7 +12,25 @@ use super::device::release;
 /// Recorded work.
 pub(crate) struct Recorded {
     graph: CudaGraph,
-    stream: Arc<CudaStream>,
+    memory: Memory, // after the graph, which is dropped first
+}
+
+/// The memory that the graphs of a device took. What no graph uses is given back when this is
+/// dropped.
+struct Memory(Arc<CudaStream>);
+
+impl Memory {
+    fn give_back(&self) {
+        // SAFETY: the device of a context exists. Only memory that no graph uses is given back.
+        let _ = unsafe { sys::cuDeviceGraphMemTrim(self.0.context().cu_device()) };
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let _ = self.0.synchronize(); // a replay uses it until it is over
+        self.give_back();
+    }
 }
 
 // SAFETY: a graph belongs to no thread, and only one thread uses it at a time, since replaying
@@ -23,23 +41,10 @@ impl Recorded {
     /// If this fails, nothing was executed, and the memory that was taken for it is given back.
     pub(crate) fn replay(&mut self) -> Result<()> {
         self.graph.launch().map_err(|error| {
-            trim(&self.stream);
+            self.memory.give_back();
             Error::wrap(error)
         })
     }
-
-    /// Gives the memory of finished replays back.
-    pub(crate) fn give_back(self) {
-        let Self { graph, stream } = self;
-        drop(graph);
-        trim(&stream);
-    }
-}
-
-/// Gives back what graphs took and do not use.
-fn trim(stream: &CudaStream) {
-    // SAFETY: the device of a context exists. Only memory that no graph uses is given back.
-    let _ = unsafe { sys::cuDeviceGraphMemTrim(stream.context().cu_device()) };
 }
 
 /// While this guard is alive, small data that operations send to the device stays there for the rest
@@ -73,7 +78,7 @@ pub(crate) fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Resu
     let _ = context.check_err();
     worked?;
     match graph.map_err(Error::wrap)? {
-        Some(graph) => Ok(Recorded { graph, stream }),
+        Some(graph) => Ok(Recorded { graph, memory: Memory(stream) }),
         None => bail!("nothing was recorded"),
     }
 }

@@ -50,8 +50,9 @@ impl Sender {
         }
         let tensor = device::empty(&self.device, shape, dtype)?;
         let to = device::address(&tensor)?;
-        let slot = &mut self.slots[self.next];
-        self.next = (self.next + 1) % self.slots.len();
+        let at = self.next;
+        self.next = (at + 1) % self.slots.len();
+        let slot = &mut self.slots[at];
         slot.pass(bytes, to, (&self.stream, &self.device.cuda_stream())).map_err(Error::wrap)?;
         Ok(tensor)
     }
