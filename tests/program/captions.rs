@@ -146,7 +146,7 @@ fn sentences_are_typed_for_a_model_of_embeddings_whose_encoder_is_known() {
     trained(dir, "known", "low");
     let info = done(dir, &["model", "info", "low", "--json"]);
     assert!(!info.contains("imported-"), "{info}");
-    refused(dir, &["generate", "-m", "low", "-p", "a red bird"], 3, &["`--encoder`"]);
+    refused(dir, &["generate", "-m", "low", "-p", "a red bird"], 4, &["`--encoder`"]);
     let with_other = ["generate", "-m", "low", "-p", "a red bird", "--encoder", &other];
     refused(dir, &with_other, 3, &["trained with another text encoder"]);
     let said =

@@ -196,7 +196,13 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     }
     assert!(!card.contains("paint_embeddings") && !card.contains(dir.to_str().unwrap()), "{card}");
     let config = fs::read_to_string(dir.join("card/config.json")).unwrap();
-    assert!(config.contains("\"text_encoder_source\": "), "{config}");
+    assert!(config.contains("\"text_encoder_source\": \"bert\""), "{config}");
+    done(dir, &["model", "export", "card", "--onnx", "card.onnx", "-q"]);
+    done(dir, &["model", "export", "low", "--onnx", "low.onnx", "-q"]);
+    for file in ["card/model.safetensors", "card.onnx", "low.onnx"] {
+        let bytes = fs::read(dir.join(file)).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains(dir.to_str().unwrap()), "{file}");
+    }
 
     let paint = |more: &[&str]| {
         let args = ["generate", "-m", "low", "-p", "a red bird", "--out", "out", "-q"];
@@ -228,7 +234,13 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     assert!(code == 2 && said.contains("trained with other embeddings"), "{code} {said}");
     // After it has been moved, its path can be given.
     fs::rename(dir.join("bert"), dir.join("moved")).unwrap();
-    assert_eq!(failed(dir, &["generate", "-m", "low", "-p", "a bird"]).0, 4);
+    let birds = WORLD.birds();
+    let again = ["train", "--stage", "2", "--stage1", "low", "--run", "again", "-q", "--data"];
+    let again = [&again[..], &[birds.to_str().unwrap()]].concat();
+    for args in [&["generate", "-m", "low", "-p", "a bird"][..], &again] {
+        let (code, said) = failed(dir, args);
+        assert!(code == 4 && said.contains("if it was moved, name its new place"), "{code} {said}");
+    }
     assert_eq!(paint(&["--encoder", "moved"]), first);
 }
 
@@ -268,6 +280,16 @@ fn a_model_of_a_sentence_encoder_is_measured() {
         [&again[..], &["--metrics", "variety", "--bootstrap", "0", "--json", "-q"]].concat();
     let again: serde_json::Value = serde_json::from_str(&done(dir, &again)).unwrap();
     assert_eq!(&again["measures"][0]["value"], value);
+    // By the encoder itself, where it was and where it is.
+    let read = |more: &[&str]| -> serde_json::Value {
+        let args = ["eval", "-m", "run", "--data", &birds, "--num", "20", "--metrics", "variety"];
+        let args = [&args[..], &["--bootstrap", "0", "--json", "-q"], more].concat();
+        serde_json::from_str(&done(dir, &args)).unwrap()
+    };
+    assert_eq!(&read(&[])["measures"][0]["value"], value);
+    fs::rename(dir.join("bert"), dir.join("moved")).unwrap();
+    assert_eq!(&read(&["--encoder", "moved"])["measures"][0]["value"], value);
+    fs::rename(dir.join("moved"), dir.join("bert")).unwrap();
     // They are standardised in the same way as sentences.
     let painted = |more: &[&str]| -> (String, String) {
         let args = [&["generate", "-m", "run", "--json", "--out", "out", "-q"], more].concat();

@@ -53,7 +53,7 @@ fn a_model_of_both_stages_becomes_files_that_say_whose_they_are() {
     refused(&["low.safetensors", "--onnx-encoder", "no", "--onnx", "on"], 2, "no text encoder");
     refused(&["nothing.safetensors", "--onnx", "no"], 4, "there is no model");
     std::fs::write(path("words.txt"), "a red bird\na blue bird\n").unwrap();
-    refused(&["low.safetensors", "--onnx", "no", "--fold-captions", "words.txt"], 3, "encoder");
+    refused(&["low.safetensors", "--onnx", "no", "--fold-captions", "words.txt"], 4, "encoder");
     refused(&["low.safetensors", "--onnx", "no", "--fold-captions", "none.txt"], 4, "none.txt");
 }
 

@@ -47,6 +47,10 @@ pub(crate) struct Eval {
     /// Number of captions among which a picture must find its own, for R-precision; default: 100
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub candidates: Option<u16>,
+    /// The model's text encoder, if it is not in its file and no longer where it was: a file, the
+    /// folder of a sentence encoder, or `hub:OWNER/NAME`
+    #[arg(long, value_name = "ENCODER", conflicts_with = "embeddings")]
+    pub encoder: Option<PathBuf>,
     /// Embeddings of the captions to paint from; default: the model's own text encoder, or without
     /// one the embeddings beside the prepared data
     #[arg(long, value_name = "FILE")]
@@ -145,6 +149,10 @@ pub(crate) struct Nearest {
     /// a file with its weights
     #[arg(long, value_name = "NAME")]
     pub features: Option<String>,
+    /// The model's text encoder, if it is not in its file and no longer where it was: a file, the
+    /// folder of a sentence encoder, or `hub:OWNER/NAME`
+    #[arg(long, value_name = "ENCODER", conflicts_with = "embeddings")]
+    pub encoder: Option<PathBuf>,
     /// Embeddings of the captions to paint from; default: the model's own text encoder, or without
     /// one the embeddings beside the prepared data
     #[arg(long, value_name = "FILE")]

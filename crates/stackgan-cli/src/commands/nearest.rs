@@ -37,6 +37,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     check_free(&sheet_file)?;
     let measurer = judge::find(args.features.as_deref())?;
     let options = PainterOptions {
+        encoder: args.encoder.as_deref(),
         embeddings: args.embeddings.as_deref(),
         stage: args.stage,
         z_scale: None,

@@ -15,7 +15,7 @@ pub(crate) use features::{better_encoder, picture_features, picture_network, wei
 pub(crate) use kept::check_new;
 pub(crate) use made_by::{ClaimedMaker, ImportedEmbeddings};
 pub(crate) use named::{
-    Encoder, attach, attach_to_read, kind, load, load_trained, open, with_image_side,
+    Encoder, attach, attach_to_read, kind, load, load_trained, of_model, open, with_image_side,
 };
 pub(crate) use scores::{describe_scores, scores, warning};
 pub(crate) use training::{Length, Lesson, SMALL_STEPS, Taught, train, training_classes};

@@ -215,10 +215,28 @@ fn incomplete(path: &Path) -> Problem {
 /// # Errors
 /// Code 3 when it is not the encoder of the model's training, 4 when it cannot be found or fetched.
 pub(crate) fn attach(model: &mut Model, named: Option<&Path>, context: &Context) -> Result<()> {
-    let own = model.info().encoder_source.clone().map(PathBuf::from);
-    let Some(name) = named.map(Path::to_path_buf).or(own) else { return Ok(()) };
-    let encoder = open(&name, context)?;
+    let (name, encoder) = match (named, model.info().encoder_source.clone()) {
+        (Some(name), _) => (name.to_path_buf(), open(name, context)?),
+        (None, Some(source)) => (PathBuf::from(&source), of_model(&source, context)?),
+        (None, None) => return Ok(()),
+    };
     model.attach(encoder.boxed()).map_err(|error| another(error, &name, model))
+}
+
+/// Opens the encoder that a model names as the one of its training.
+///
+/// # Errors
+/// As [`open`]; code 4 when it is no longer where it was.
+pub(crate) fn of_model(source: &str, context: &Context) -> Result<Encoder> {
+    let name = Path::new(source);
+    if hub::repository(name).is_none() && !name.exists() {
+        let place = format!("path: {}", name.display());
+        let expected = "the text encoder of the model's training, which is not in its file";
+        let remedy = "if it was moved, name its new place: `--encoder PATH`; `stackgan model info` shows its fingerprint";
+        let what = "the model's text encoder is gone";
+        return Err(Problem::missing(what, place, expected, remedy).into());
+    }
+    open(name, context)
 }
 
 /// The error for an encoder that is not the model's, with the option that names the model's own.
@@ -228,7 +246,10 @@ fn another(error: stackgan_core::Error, named: &Path, model: &Model) -> anyhow::
     };
     let remedy = match (model.encoder(), &model.info().encoder_source) {
         (Some(_), _) => "leave `--encoder` out: the model has its own".to_owned(),
-        (None, Some(source)) => format!("give `--encoder {}`", source.escape_debug()),
+        (None, Some(source)) => {
+            let source = source.escape_debug();
+            format!("give `--encoder {source}`, or its new place if it was moved")
+        }
         (None, None) => {
             "give the encoder that made the embeddings of its training: `--encoder`".to_owned()
         }
@@ -241,7 +262,7 @@ fn another(error: stackgan_core::Error, named: &Path, model: &Model) -> anyhow::
 /// As [`attach`], for the model of `file`, which must read sentences then.
 ///
 /// # Errors
-/// As [`attach`]; code 3 when the model has no encoder.
+/// As [`attach`]; code 4 when the model has no encoder.
 pub(crate) fn attach_to_read(
     model: &mut Model,
     file: &Path,
@@ -252,10 +273,12 @@ pub(crate) fn attach_to_read(
     if model.reads_sentences() {
         return Ok(());
     }
-    let parts = ("a model that reads sentences", "one that was trained on embeddings");
-    let remedy = "give the encoder that made them: `--encoder`; or paint from embeddings: `stackgan generate \
-                  --embeddings FILE`";
-    Err(Problem::data("the model has no text encoder of its own", file, parts, remedy).into())
+    let place = format!("file: {}", file.display());
+    let expected = "the encoder that made the embeddings of its training";
+    let remedy = "give it: `--encoder`; or paint from embeddings: `stackgan generate --data DIR --rows 0-7`, or \
+                  `--embeddings FILE`";
+    let what = "the model has no text encoder of its own";
+    Err(Problem::missing(what, place, expected, remedy).into())
 }
 
 #[cfg(test)]

@@ -103,10 +103,10 @@ pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Resu
     }
     let parts = (format!("`--features` with {reads}"), measuring);
     let remedy = "name another judge: one that looks at pixels (`stackgan text train` without `--features`), or one \
-                  that was trained with this network at this side";
+                  that was trained with this network, without `--features-side`";
     Err(Problem::usage(
-        "the judge reads features of another network",
-        "option: --judge",
+        "the judge reads features of another network, or of pictures of another side",
+        "option: --judge, of `train` --eval-judge",
         parts,
         remedy,
     )

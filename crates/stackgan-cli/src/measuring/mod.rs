@@ -21,7 +21,7 @@ use stackgan_eval::comparison::Measurer;
 use stackgan_eval::gathering::KEPT;
 use stackgan_eval::report::{self, Measured};
 
-use crate::args::{Eval, Metric};
+use crate::args::{Eval, Metric, Part};
 use crate::context::Context;
 use crate::output::path_text;
 use crate::progress::{Manner, Phase};
@@ -82,7 +82,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     };
     let total = shown.count(needed(args, measurer.is_some()));
     if let (Some(measurer), Some(found)) = (measurer, &real.of_fid) {
-        say_few(found.moments.count(), measurer, context.manner);
+        say_few(args, found.moments.count(), measurer, context.manner);
     }
     let tally = Tally::new(total, measurer, encoder, colours);
     let gathered = gather(&shown, tally, measurer, context.manner)?;
@@ -143,12 +143,17 @@ fn needed(args: &Eval, by_network: bool) -> usize {
 }
 
 /// Says before the pictures are painted that there are few to compare them with.
-fn say_few(real: u64, measurer: &Measurer, manner: Manner) {
+fn say_few(args: &Eval, real: u64, measurer: &Measurer, manner: Manner) {
     let width = measurer.judge.features;
+    let more = match (&args.stats, args.split) {
+        (Some(_), _) => "measure against statistics of more pictures (`--stats`)",
+        (None, Part::All) => "measure against a larger dataset",
+        (None, Part::Train | Part::Test) => "measure against more (`--split all`)",
+    };
     if real > 0 && real < report::SCARCE as u64 {
         manner.say(format!(
             "warning: there are only {real} real pictures to compare with, for {width} features: whatever is painted, \
-             distances will say next to nothing; measure against more (`--split all`), or paint fewer (`--num`)"
+             distances will say next to nothing; {more}, or paint fewer (`--num`)"
         ));
     }
 }

@@ -20,6 +20,7 @@ use stackgan_train::config::picture_size;
 use super::asked::Asked;
 use crate::context::Context;
 use crate::datasets;
+use crate::encoders::attach;
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
 use crate::output::path_text;
@@ -42,6 +43,7 @@ pub(crate) struct DatasetPainter {
 
 /// The options that determine how a model paints.
 pub(crate) struct PainterOptions<'a> {
+    pub encoder: Option<&'a Path>,
     pub embeddings: Option<&'a Path>,
     pub stage: Option<Stage>,
     pub z_scale: Option<f64>,
@@ -56,13 +58,17 @@ impl DatasetPainter {
         options: &PainterOptions<'_>,
         context: &Context,
     ) -> Result<Self> {
-        let Loaded { model: loaded, sha256, .. } = load(model, context)?;
+        let Loaded { model: mut loaded, sha256, .. } = load(model, context)?;
         let stage = stage_of(&loaded, options.stage, model)?;
         let size = picture_size(stage);
         let recipe = loaded.stage_info(stage)?.net.recipe;
         let prepared = datasets::open(data, (size, datasets::resizing(recipe)), context.manner)?;
-        let embeddings = match (options.embeddings, loaded.encoder()) {
-            (None, Some(_)) => None,
+        // An encoder that is not in the model's file reads the captions if it is known.
+        if options.embeddings.is_none() {
+            attach(&mut loaded, options.encoder, context)?;
+        }
+        let embeddings = match (options.embeddings, loaded.reads_sentences()) {
+            (None, true) => None,
             (file, _) => Some(painting::embeddings(&loaded, file, (data, &prepared))?),
         };
         let sampling =

@@ -34,6 +34,7 @@ impl Shown {
             return Ok(Self::Folder { dir: dir.clone(), files, data });
         }
         let options = PainterOptions {
+            encoder: args.encoder.as_deref(),
             embeddings: args.embeddings.as_deref(),
             stage: args.stage,
             z_scale: args.z_scale,

@@ -119,7 +119,7 @@ fn show(scores: &Scores, folder: &Path) -> Result<()> {
 fn say_next(demo: &Path, wanted: Wanted, manner: Manner) {
     if wanted.extent == Extent::Quick {
         manner.say(
-            "demo: a quick demo learns next to nothing, whatever its scores say; `stackgan demo` takes ten minutes",
+            "demo: a quick demo learns next to nothing, whatever its scores say; a whole one takes ten minutes: `stackgan demo --out whole-demo`",
         );
     }
     let model = quoted(demo);

@@ -10,7 +10,7 @@ use serde_json::json;
 use stackgan_core::digest::sha256;
 use stackgan_core::model::{ModelInfo, StageInfo};
 use stackgan_core::text::short_fingerprint;
-use stackgan_core::{Model, Recipe, Stage};
+use stackgan_core::{Model, Recipe, Stage, TextPart};
 use stackgan_data::counted;
 use stackgan_data::fetch::hub::Repository;
 use stackgan_train::run_files::MODEL;
@@ -18,13 +18,13 @@ use stackgan_train::run_files::MODEL;
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::hub::HUB;
-use crate::models::{Loaded, load};
+use crate::models::load;
 use crate::output::{Written, write_file};
 
 /// Writes the folder, which must be new or empty, because an existing card may have been edited by
 /// hand.
 pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Written> {
-    let Loaded { model, .. } = load(path, context)?;
+    let model = published(load(path, context)?.model)?;
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         let place = format!("folder: {}", folder.display());
         let parts = ("a new or an empty folder", "files in it");
@@ -54,6 +54,20 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Wr
     write_file(&folder.join("config.json"), config.as_bytes())?;
     write_file(&folder.join("README.md"), card(&model, &plain(&name), &sha256).as_bytes())?;
     Ok(Written::of([folder]))
+}
+
+/// A model as others may see it: without the folder of this machine in which its text encoder is.
+///
+/// # Errors
+/// Those of the device.
+pub(super) fn published(model: Model) -> Result<Model> {
+    let device = model.device().clone();
+    let named = Encoder::of(model.info()).source().map(str::to_owned);
+    let mut parts = model.into_parts();
+    if let TextPart::Beside { source, .. } = &mut parts.text {
+        *source = named;
+    }
+    Ok(Model::new(parts, &device)?)
 }
 
 /// Where the text encoder of a model is.

@@ -10,6 +10,7 @@ use stackgan_core::{Model, onnx};
 use stackgan_data::counted;
 use stackgan_train::encoding::CHUNK;
 
+use super::hub::published;
 use crate::args;
 use crate::captions::{self, Blank};
 use crate::context::Context;
@@ -34,7 +35,7 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
     }
     if let Some(out) = &asked.generator {
         let file = match &asked.fold_captions {
-            None => onnx::generator(&model, stage, &sha256),
+            None => onnx::generator(&published(model)?, stage, &sha256),
             Some(captions) => {
                 let lines = captions::of(&[], Some(captions), CHUNK, Blank::Refused)?;
                 let named = asked.encoder.as_deref();
@@ -44,7 +45,7 @@ pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Resu
                 context
                     .manner
                     .say(format!("{classes}: one for each line of {}", captions.display()));
-                onnx::classes(&model, stage, &vectors, &sha256)
+                onnx::classes(&published(model)?, stage, &vectors, &sha256)
             }
         };
         write_file(out, &file.with_context(cannot)?)?;

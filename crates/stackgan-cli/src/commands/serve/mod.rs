@@ -82,10 +82,10 @@ fn shelf(args: &Serve, context: &Context) -> Result<Shelf> {
         }
         if !model.reads_sentences() {
             let place = format!("file: {}", path.display());
-            let parts = ("a model that reads sentences", "one that was trained on embeddings");
-            let remedy = "name the encoder that made them: `--encoder ENCODER`";
+            let expected = "the encoder that made the embeddings of its training";
+            let remedy = "name it: `--encoder ENCODER`";
             let what = "the model has no text encoder";
-            return Err(Problem::usage(what, place, parts, remedy).into());
+            return Err(Problem::missing(what, place, expected, remedy).into());
         }
         let place = || format!("cannot serve the model\n  file: {}", path.display());
         shelf.put(&name, model, &sha256).with_context(place)?;

@@ -90,6 +90,7 @@ impl<'a> Evaluation<'a> {
             features: args.eval_features.clone(),
             judge: args.eval_judge.clone(),
             candidates: args.eval_candidates,
+            encoder: None,
             embeddings: embeddings.map(Path::to_path_buf),
             stage: None,
             seed: 0,

@@ -93,7 +93,7 @@ impl Text {
 /// standardisation.
 fn encoder_of(model: &Model, context: &Context) -> Result<Option<Encoder>> {
     if let Some(source) = &model.info().encoder_source {
-        return encoders::open(Path::new(source), context).map(Some);
+        return encoders::of_model(source, context).map(Some);
     }
     let Some(encoder) = model.encoder() else { return Ok(None) };
     Ok(Some(Encoder::CharCnnRnn(Box::new(encoder.unstandardised(model.device())?))))
