@@ -143,3 +143,24 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
         "whole files of another kind than the one that is asked for: refused with what was found"
     );
 }
+
+/// Without augmentation Stage-I's sigma is not trained, so a Stage-II that draws with it is refused.
+#[test]
+fn both_stages_condition_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mean = ["--set", "knobs.conditioning=mean"].map(str::to_owned);
+    let mut low = training("1", "1", &dir.join("low"));
+    low.extend(mean.clone());
+    train(dir, &low);
+    let mut high = training("2", "1", &dir.join("high"));
+    high.extend(["--stage1", "low", "--set", "optim.batch=2"].map(str::to_owned));
+    for dry in [&[][..], &["--dry-run"]] {
+        let args: Vec<&str> = high.iter().map(String::as_str).chain(dry.iter().copied()).collect();
+        let (code, said) = failed(dir, &args);
+        assert_eq!(code, 2, "{said}");
+        four_parts(&said, "`--set knobs.conditioning=mean`");
+    }
+    high.extend(mean);
+    train(dir, &high);
+}

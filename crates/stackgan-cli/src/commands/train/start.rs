@@ -1,16 +1,20 @@
 //! The weights that a run's networks start from, if they are not fresh: `--init-from`, and
-//! Stage-I's discriminator for fine-tuning Stage-I with Stage-II.
+//! Stage-I's discriminator for fine-tuning Stage-I with Stage-II. Stage-I's weights themselves must
+//! have been trained with the run's conditioning.
 
 use std::path::Path;
 
 use anyhow::Result;
 use candle_core::Device;
+use stackgan_core::Stage;
 use stackgan_core::archive::Archive;
 use stackgan_train::config::TrainConfig;
+use stackgan_train::knobs::Conditioning;
 use stackgan_train::run_files::RunFiles;
 use stackgan_train::start::Start;
 use stackgan_train::store::Store;
 
+use super::preset::run_of;
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::models::load;
@@ -20,7 +24,7 @@ use crate::run::Record;
 /// because the named files may no longer exist.
 ///
 /// # Errors
-/// Code 4 if something does not exist, 3 if it is damaged.
+/// Code 4 if something does not exist, 3 if it is damaged, 2 for another conditioning.
 pub(super) fn find(
     wanted: &Record,
     config: &TrainConfig,
@@ -28,6 +32,9 @@ pub(super) fn find(
 ) -> Result<Start> {
     let device = &context.device;
     let own = || resumed.map_or(Ok(None), |run| newest(run, device));
+    if let (Some(stage1), None) = (&wanted.stage1, resumed) {
+        check_conditioning(stage1, config)?;
+    }
     let generator = match &wanted.init_from {
         Some(model) if model.exists() || own()?.is_none() => Some(load(model, context)?.model),
         _ => None,
@@ -43,6 +50,29 @@ pub(super) fn find(
         _ => None,
     };
     Ok(Start { generator, stage1_discriminator })
+}
+
+/// Checks that Stage-II conditions on the text as its Stage-I did, if that run's settings are beside
+/// its model: without augmentation Stage-I's sigma was not trained, and would be drawn with now.
+fn check_conditioning(stage1: &Path, config: &TrainConfig) -> Result<()> {
+    let settings = run_of(stage1).map(|run| RunFiles::of(run).config());
+    let Some(file) = settings.filter(|file| file.is_file()) else { return Ok(()) };
+    let Ok(low) = TrainConfig::from_toml(&std::fs::read_to_string(&file).unwrap_or_default())
+    else {
+        return Ok(());
+    };
+    let (trained, asked) = (low.knobs.conditioning, config.knobs.conditioning);
+    if low.stage != Stage::One || trained == asked {
+        return Ok(());
+    }
+    let named = |conditioning| match conditioning {
+        Conditioning::Augmented => "augmented",
+        Conditioning::Mean => "mean",
+    };
+    let parts = (format!("`{}`, as in {}", named(trained), file.display()), named(asked));
+    let remedy = format!("give `--set knobs.conditioning={}`", named(trained));
+    let what = "the Stage-I model was trained with another conditioning";
+    Err(Problem::usage(what, "key: knobs.conditioning", parts, remedy).into())
 }
 
 /// Reads the newest valid checkpoint of a run folder.
