@@ -346,8 +346,8 @@ impl Hub {
         hear: &mut Listener<'_>,
     ) -> Result<Listing> {
         let folder = self.cache.path().join(repository.repo().folder_name());
-        let name = format!("files-of-{}.json", repository.revision);
-        let path = folder.join(&name);
+        let path = folder.join(format!("files-of-{}.json", repository.revision));
+        let name = format!("the list of files of hub:{repository}");
         let Repository { name: model, revision } = repository; // nothing in them needs escaping
         let address =
             format!("{}/api/models/{model}/revision/{revision}?blobs=true", self.endpoint);
@@ -387,7 +387,9 @@ impl Hub {
                 let refused = [401, 403, 404].map(|code| format!("the answer {code}:"));
                 let refused = refused.iter().any(|answer| found.contains(answer));
                 let remedy = match (refused, &self.token) {
-                    (false, _) => remedy,
+                    (false, _) => format!(
+                        "{remedy}; HF_ENDPOINT names another hub, and a folder with the files will do instead of hub:"
+                    ),
                     (true, None) => {
                         "check the name; a private or gated model needs a token: set HF_TOKEN"
                             .to_owned()
