@@ -110,7 +110,7 @@ pub(crate) struct TextTrain {
     /// The file to write
     #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
     pub out: PathBuf,
-    /// Number of training steps; default: 2500, and with `--size paper` 200 for each training class
+    /// Number of training steps; default: 2500, and with `--size paper` 200 for each training class, at most 30,000
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
     /// Number of captions and pictures in a batch
