@@ -146,7 +146,7 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
 
 /// Without augmentation Stage-I's sigma is not trained, so a Stage-II that draws with it is refused.
 #[test]
-fn both_stages_condition_alike() {
+fn a_stage2_draws_with_no_untrained_sigma() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let mean = ["--set", "knobs.conditioning=mean"].map(str::to_owned);

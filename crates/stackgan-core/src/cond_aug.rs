@@ -74,18 +74,13 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    /// Creates the layer of `plain`, from `text_dim` to `cond_dim`: ReLU, then mu and log sigma². Because of the ReLU, sigma is
-    /// always at least 1.
+    /// Creates the layer of `plain`, from `text_dim` to `cond_dim`: ReLU, then mu and log sigma².
+    /// Because of the ReLU, sigma is always at least 1.
     ///
     /// # Errors
     /// Tensors that the scope does not have.
-    pub fn log_variance(
-        (text_dim, cond_dim): (usize, usize),
-        style: Style,
-        scope: Scope,
-    ) -> Result<Self> {
-        let fc = Linear::new(text_dim, 2 * cond_dim, style, scope.pp("fc"))?;
-        Ok(Self { fc, activation: Activation::Relu, scale: LogScale::LogVariance })
+    pub fn log_variance(dims: (usize, usize), style: Style, scope: Scope) -> Result<Self> {
+        Self::new(dims, (Activation::Relu, LogScale::LogVariance), style, scope)
     }
 
     /// Creates the layer of `residual`, from `text_dim` to `cond_dim`: LeakyReLU 0.2, then mu and
@@ -93,13 +88,18 @@ impl Augmentation {
     ///
     /// # Errors
     /// Tensors that the scope does not have.
-    pub fn log_sigma(
+    pub fn log_sigma(dims: (usize, usize), style: Style, scope: Scope) -> Result<Self> {
+        Self::new(dims, (LEAKY, LogScale::LogSigma), style, scope)
+    }
+
+    fn new(
         (text_dim, cond_dim): (usize, usize),
+        (activation, scale): (Activation, fn(Tensor) -> LogScale),
         style: Style,
         scope: Scope,
     ) -> Result<Self> {
         let fc = Linear::new(text_dim, 2 * cond_dim, style, scope.pp("fc"))?;
-        Ok(Self { fc, activation: LEAKY, scale: LogScale::LogSigma })
+        Ok(Self { fc, activation, scale })
     }
 
     /// Computes the Gaussians of `text` `(batch, text_dim)`, with `epsilon` `(batch, cond_dim)` for

@@ -26,8 +26,8 @@ pub struct Sources<'a> {
     dataset: &'a Dataset,
     options: ImportOptions,
     fingerprint: String,
-    /// The fingerprint without the times of the pictures.
-    timeless: String,
+    /// The lengths of the pictures' files, where they are known.
+    lengths: Vec<Option<u64>>,
 }
 
 impl<'a> Sources<'a> {
@@ -39,13 +39,15 @@ impl<'a> Sources<'a> {
         let files: Vec<_> = facts.map(|facts| facts.map(known).unzip()).collect();
         let timed =
             files.iter().map(|(length, changed)| format!("{length:?} {:?}", changed.flatten()));
-        let timeless = files.iter().map(|(length, _)| format!("{length:?}"));
-        Self {
-            dataset,
-            options,
-            fingerprint: fingerprint(dataset, options, timed),
-            timeless: fingerprint(dataset, options, timeless),
-        }
+        let fingerprint = fingerprint(dataset, options, timed);
+        let lengths = files.into_iter().map(|(length, _)| length).collect();
+        Self { dataset, options, fingerprint, lengths }
+    }
+
+    /// The fingerprint without the times of the pictures.
+    fn timeless(&self) -> String {
+        let lengths = self.lengths.iter().map(|length| format!("{length:?}"));
+        fingerprint(self.dataset, self.options, lengths)
     }
 
     /// The prepared file, if it exists and was made of these sources as they are now. Pictures are
@@ -93,7 +95,7 @@ impl<'a> Sources<'a> {
 
     /// Writes the claim. Another import may replace it or the file alone, so it names both.
     fn write_claim(&self, file: &Path, identity: &str) -> Result<()> {
-        let Self { fingerprint, timeless, .. } = self;
+        let (fingerprint, timeless) = (&self.fingerprint, self.timeless());
         let mut claim = AtomicFile::create(&claim_of(file))?;
         claim.write(format!("{fingerprint}\n{identity}\n{timeless}\n").as_bytes())?;
         claim.commit()
@@ -105,7 +107,8 @@ impl<'a> Sources<'a> {
         let mut lines = claim.lines();
         let fingerprint = lines.next()?;
         let timeless = lines.nth(1); // claims of earlier versions lack it
-        (fingerprint == self.fingerprint || timeless == Some(&self.timeless)).then_some(claim)
+        let same = fingerprint == self.fingerprint;
+        (same || timeless.is_some_and(|timeless| timeless == self.timeless())).then_some(claim)
     }
 
     /// Whether the claim is that of this file, and the pictures are those that it was made of.

@@ -1,6 +1,6 @@
 //! The weights that a run's networks start from, if they are not fresh: `--init-from`, and
 //! Stage-I's discriminator for fine-tuning Stage-I with Stage-II. Stage-I's weights themselves must
-//! have been trained with the run's conditioning.
+//! have trained the sigma that the run draws with.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ use crate::run::Record;
 /// because the named files may no longer exist.
 ///
 /// # Errors
-/// Code 4 if something does not exist, 3 if it is damaged, 2 for another conditioning.
+/// Code 4 if something does not exist, 3 if it is damaged, 2 for a sigma that was not trained.
 pub(super) fn find(
     wanted: &Record,
     config: &TrainConfig,
@@ -52,8 +52,8 @@ pub(super) fn find(
     Ok(Start { generator, stage1_discriminator })
 }
 
-/// Checks that Stage-II conditions on the text as its Stage-I did, if that run's settings are beside
-/// its model: without augmentation Stage-I's sigma was not trained, and would be drawn with now.
+/// Checks that Stage-II does not draw with a sigma that its Stage-I has not trained, because it was
+/// trained without augmentation, if that run's settings are beside its model.
 fn check_conditioning(stage1: &Path, config: &TrainConfig) -> Result<()> {
     let settings = run_of(stage1).map(|run| RunFiles::of(run).config());
     let Some(file) = settings.filter(|file| file.is_file()) else { return Ok(()) };
@@ -62,16 +62,13 @@ fn check_conditioning(stage1: &Path, config: &TrainConfig) -> Result<()> {
         return Ok(());
     };
     let (trained, asked) = (low.knobs.conditioning, config.knobs.conditioning);
-    if low.stage != Stage::One || trained == asked {
+    if low.stage != Stage::One || (trained, asked) != (Conditioning::Mean, Conditioning::Augmented)
+    {
         return Ok(());
     }
-    let named = |conditioning| match conditioning {
-        Conditioning::Augmented => "augmented",
-        Conditioning::Mean => "mean",
-    };
-    let parts = (format!("`{}`, as in {}", named(trained), file.display()), named(asked));
-    let remedy = format!("give `--set knobs.conditioning={}`", named(trained));
-    let what = "the Stage-I model was trained with another conditioning";
+    let parts = (format!("`mean`, as in {}", file.display()), "`augmented`");
+    let remedy = "give `--set knobs.conditioning=mean`, or train on another Stage-I";
+    let what = "the Stage-I model was trained without conditioning augmentation";
     Err(Problem::usage(what, "key: knobs.conditioning", parts, remedy).into())
 }
 
