@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use stackgan_data::archive::{self, Limits};
 use stackgan_data::fetch::manifest::{Item, Set, Then};
-use stackgan_data::fetch::{self, Event, From, Patience, Request, bytes};
+use stackgan_data::fetch::{self, Event, Mirror, Patience, Request, bytes};
 use stackgan_data::layouts::Kind;
 use xshell::{Shell, cmd};
 
@@ -149,7 +149,7 @@ fn get(root: &Path, from: Option<&str>) -> Result<()> {
     );
 
     let downloads = root.join(DOWNLOADS);
-    let from = from.map(From::parse).transpose()?;
+    let from = from.map(Mirror::parse).transpose()?;
     let request =
         Request { set: &set, into: &downloads, from: from.as_ref(), patience: Patience::default() };
     let mut told = told();

@@ -141,7 +141,7 @@ fn run() -> Result<ExitCode> {
         flags::XtaskCmd::GpuStandIn(_) => stand_in::test(&root, stand_in::TARGET),
         flags::XtaskCmd::Ci(_) => checks::ci(&root),
         flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),
-        flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only, &tidy::sources(&root)?),
+        flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only),
         flags::XtaskCmd::Bench(f) => {
             let flags::Bench { device, peer, patience, runs, only, curves, quick } = f;
             let gpu = device == Some(bench::Where::Gpu);

@@ -3,10 +3,10 @@
 //!
 //! Tests note counts with `ledger!(name, count, what)`, which are written to the folder that
 //! `STACKGAN_LEDGER` names. `cargo xtask testing` runs the tests in this way and keeps the notes in
-//! `docs/testing/ledger.jsonl`. The page is a function of that file, of `docs/testing/gaps.md` and
-//! of the sources, so `tidy` can tell whether it is stale without running a test.
+//! `docs/testing/ledger.jsonl`. The page is a function of that file and of `docs/testing/gaps.md`, so
+//! `tidy` can tell whether it is stale without running a test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ const NOTE: &str = concat!("ledger", "!(");
 
 /// Runs the tests that keep the ledger, and writes the ledger and the page. With `page_only` no
 /// test is run.
-pub(crate) fn testing(root: &Path, page_only: bool, sources: &[(String, String)]) -> Result<()> {
+pub(crate) fn testing(root: &Path, page_only: bool) -> Result<()> {
     if !page_only {
         let sh = Shell::new()?;
         sh.change_dir(root);
@@ -40,8 +40,7 @@ pub(crate) fn testing(root: &Path, page_only: bool, sources: &[(String, String)]
         fs::create_dir_all(root.join("docs/testing"))?;
         fs::write(root.join(LEDGER), lines.into_iter().collect::<String>())?;
     }
-    let page = page(root, sources)?;
-    fs::write(root.join(PAGE), page)?;
+    fs::write(root.join(PAGE), page(root)?)?;
     println!("{PAGE} is written");
     Ok(())
 }
@@ -49,7 +48,14 @@ pub(crate) fn testing(root: &Path, page_only: bool, sources: &[(String, String)]
 /// The reasons why the page is stale.
 pub(crate) fn faults(root: &Path, sources: &[(String, String)]) -> Result<Vec<String>> {
     let mut faults = Vec::new();
-    let kept: BTreeSet<String> = ledger(root)?.into_iter().map(|note| note.name).collect();
+    let notes = ledger(root)?;
+    for Note { name, test, .. } in &notes {
+        let function = format!("fn {}()", test.rsplit("::").next().unwrap_or(test));
+        if !sources.iter().any(|(_, text)| text.contains(&function)) {
+            faults.push(format!("{LEDGER}: `{name}`: there is no test `{test}`"));
+        }
+    }
+    let kept: BTreeSet<String> = notes.into_iter().map(|note| note.name).collect();
     let declared: BTreeSet<String> = sources.iter().flat_map(|(_, text)| declared(text)).collect();
     for name in declared.difference(&kept) {
         faults.push(format!("{LEDGER}: nothing of `{name}`: run `cargo xtask testing`"));
@@ -57,7 +63,7 @@ pub(crate) fn faults(root: &Path, sources: &[(String, String)]) -> Result<Vec<St
     for name in kept.difference(&declared) {
         faults.push(format!("{LEDGER}: no test keeps `{name}`: run `cargo xtask testing`"));
     }
-    if fs::read_to_string(root.join(PAGE)).unwrap_or_default() != page(root, sources)? {
+    if fs::read_to_string(root.join(PAGE)).unwrap_or_default() != page(root)? {
         faults.push(format!("{PAGE} is stale: run `cargo xtask testing --page-only`"));
     }
     Ok(faults)
@@ -100,7 +106,7 @@ fn declared(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn page(root: &Path, sources: &[(String, String)]) -> Result<String> {
+fn page(root: &Path) -> Result<String> {
     let gaps =
         fs::read_to_string(root.join(GAPS)).with_context(|| format!("{GAPS} is not there"))?;
     let mut notes = ledger(root)?;
@@ -121,29 +127,7 @@ fn page(root: &Path, sources: &[(String, String)]) -> Result<String> {
     for Note { count, what, seed, test, .. } in &notes {
         writeln!(page, "| {what} | {} | {seed} | `{test}` |", thousands(*count))?;
     }
-    page.push_str("\n## Test functions\n\n| where | tests |\n|---|---:|\n");
-    let mut functions: BTreeMap<String, u64> = BTreeMap::new();
-    for (name, text) in sources {
-        let tests = text.lines().filter(|line| line.trim() == "#[test]").count() as u64;
-        *functions.entry(room(name)).or_default() += tests;
-    }
-    let total: u64 = functions.values().sum();
-    for (room, tests) in functions.into_iter().filter(|(_, tests)| *tests > 0) {
-        writeln!(page, "| `{room}` | {tests} |")?;
-    }
-    writeln!(page, "| all | {total} |")?;
     Ok(page + "\n## What is not covered\n\n" + &gaps)
-}
-
-/// The crate or folder of a file.
-fn room(name: &str) -> String {
-    let parts: Vec<&str> = name.split('/').collect();
-    match parts.as_slice() {
-        ["crates", krate, ..] => format!("crates/{krate}"),
-        ["tests", ..] => "tests/program".to_owned(),
-        [first, ..] => (*first).to_owned(),
-        [] => String::new(),
-    }
 }
 
 /// A number with thousands separators: `45768` as `45,768`.
@@ -174,18 +158,21 @@ mod tests {
     fn a_stale_page_and_a_missing_note_are_told() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("docs/testing")).unwrap();
-        let line = r#"{"name":"a","count":12,"what":"things","seed":1,"test":"t"}"#;
+        let line = r#"{"name":"a","count":12,"what":"things","seed":1,"test":"m::t"}"#;
         fs::write(root.path().join(LEDGER), line).unwrap();
         fs::write(root.path().join(GAPS), "- nothing\n").unwrap();
-        let sources = [(
-            "crates/x/src/lib.rs".to_owned(),
-            format!("{NOTE}\"a\", 12, \"things\")\n#[test]\n"),
-        )];
-        assert_eq!(faults(root.path(), &sources).unwrap().len(), 1);
-        testing(root.path(), true, &sources).unwrap();
-        assert!(faults(root.path(), &sources).unwrap().is_empty());
-        let more =
-            [sources[0].clone(), ("tests/y.rs".to_owned(), format!("{NOTE}\"b\", 1, \"\")"))];
-        assert_eq!(faults(root.path(), &more).unwrap().len(), 1, "a note without a count");
+        let source = |test: &str, note: &str| {
+            (
+                "crates/x/src/lib.rs".to_owned(),
+                format!("fn {test}() {{ {NOTE}\"{note}\", 12, \"\") }}"),
+            )
+        };
+        let told = |sources: &[(String, String)]| faults(root.path(), sources).unwrap().len();
+        let sources = [source("t", "a")];
+        assert_eq!(told(&sources), 1, "no page");
+        testing(root.path(), true).unwrap();
+        assert_eq!(told(&sources), 0);
+        assert_eq!(told(&[source("t", "a"), source("u", "b")]), 1, "a note without a count");
+        assert_eq!(told(&[source("renamed", "a")]), 1, "no such test");
     }
 }

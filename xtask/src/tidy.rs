@@ -57,7 +57,7 @@ pub(crate) fn tidy(root: &Path) -> Result<()> {
 }
 
 /// The sources of the workspace: path from the root, and text.
-pub(crate) fn sources(root: &Path) -> Result<Vec<(String, String)>> {
+fn sources(root: &Path) -> Result<Vec<(String, String)>> {
     let mut paths = Vec::new();
     for folder in ["crates", "xtask", "tests"] {
         collect(&root.join(folder), &mut paths)?;

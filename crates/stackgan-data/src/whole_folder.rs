@@ -17,14 +17,14 @@ const LOCK: &str = "LOCK";
 pub(crate) struct Growing<'a> {
     dir: &'a Path,
     partial: tempfile::TempDir,
-    into: Into,
+    into: Placement,
     /// Held until it is removed.
     lock: Option<fs::File>,
 }
 
 /// Where the contents go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Into {
+enum Placement {
     /// The folder is new, and renamed as a whole.
     New,
     /// An existing folder keeps its name, which may be a link, a file system or `.`.
@@ -48,9 +48,9 @@ impl<'a> Growing<'a> {
     pub(crate) fn begin(dir: &'a Path, made: Made) -> Result<Self> {
         refuse_occupied(dir, made)?;
         let (parent, into) = match dir.parent() {
-            _ if dir.is_dir() => (dir, Into::There),
-            Some(parent) if !parent.as_os_str().is_empty() => (parent, Into::New),
-            _ => (Path::new("."), Into::New),
+            _ if dir.is_dir() => (dir, Placement::There),
+            Some(parent) if !parent.as_os_str().is_empty() => (parent, Placement::New),
+            _ => (Path::new("."), Placement::New),
         };
         let failed = |e| Error::write(parent, e);
         fs::create_dir_all(parent).map_err(failed)?;
@@ -89,7 +89,7 @@ impl<'a> Growing<'a> {
     /// When the system cannot rename: for example because something is there now.
     pub(crate) fn place(&self, last: &[&str]) -> std::io::Result<()> {
         let root = self.root();
-        if self.into == Into::New {
+        if self.into == Placement::New {
             return fs::rename(root, self.dir);
         }
         let mut names = Vec::new();

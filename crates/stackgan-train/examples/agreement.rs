@@ -11,7 +11,7 @@ use stackgan_core::noise::Noise;
 use stackgan_core::{Device, Model, Request, Sampling, Stage};
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
-use stackgan_data::toy::{Judge, box_reduce, named_in};
+use stackgan_data::toy::{Judge, SIDE, named_in};
 use stackgan_eval::r_precision::{owned, r_precision};
 use stackgan_train::text::TrainedEncoder;
 
@@ -49,12 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let mut pictures = Vec::new();
         for painting in model.paint(&requests, sampling)? {
-            let rgb = painting.picture.rgb;
-            pictures.push(if stage == Stage::Two {
-                box_reduce(&rgb).ok_or("not 256x256")?
-            } else {
-                rgb
-            });
+            let picture = painting.picture;
+            pictures.push(picture.reduced(picture.width / SIDE).rgb);
         }
         let mut confused: BTreeMap<String, usize> = BTreeMap::new();
         for (rgb, caption) in pictures.iter().zip(&captions) {

@@ -59,7 +59,7 @@ pub(crate) fn embeddings_of(data: &Path) -> Option<PathBuf> {
 
 /// The folder for data computed from a prepared file: that of the file, or our own if that is not
 /// writable.
-pub(crate) fn cache_beside(prepared: &Path) -> PathBuf {
+fn cache_beside(prepared: &Path) -> PathBuf {
     let folder = beside(prepared);
     if tempfile::tempfile_in(folder).is_ok() {
         folder.to_path_buf()

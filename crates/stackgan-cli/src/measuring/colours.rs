@@ -2,10 +2,10 @@
 //! them. Real pictures are judged in the same way. This gives an upper bound, and shows whether the
 //! data are toy birds at all.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use stackgan_core::image::Picture;
 use stackgan_data::prepared::Prepared;
-use stackgan_data::toy::{Agreement, Judge, box_reduce, named_in};
+use stackgan_data::toy::{Agreement, Judge, SIDE, named_in};
 use stackgan_eval::bootstrap;
 use stackgan_eval::gathering::KEPT;
 use stackgan_eval::report::Measured;
@@ -31,13 +31,10 @@ pub(crate) fn colour_judge() -> Result<Judge> {
     Ok(Judge::new(SEED)?)
 }
 
-/// A picture in the form that the judge reads: 64x64 pixels, row by row.
-///
-/// # Errors
-/// When the picture is not square, or its side is not a multiple of 64.
-pub(crate) fn reduced_to_64(picture: &Picture) -> Result<Vec<u8>> {
-    box_reduce(&picture.rgb)
-        .context("a painted picture is square, with a side that is a multiple of 64")
+/// A picture in the form that the judge reads: 64x64 pixels, row by row. It refuses what comes of
+/// one whose side is not a multiple of 64.
+pub(crate) fn reduced_to_64(picture: &Picture) -> Vec<u8> {
+    picture.reduced(picture.width / SIDE).rgb
 }
 
 /// Verdicts on the pictures so far, and on real ones.
@@ -79,7 +76,7 @@ impl Colours {
     /// Judges the next pictures, up to [`KEPT`] in total.
     pub(super) fn take(&mut self, pictures: &[Picture], asked: &[Asked]) -> Result<()> {
         for (picture, asked) in pictures.iter().zip(asked).take(KEPT - self.seen) {
-            self.judge.look(&reduced_to_64(picture)?, named_in(&asked.text), &mut self.painted)?;
+            self.judge.look(&reduced_to_64(picture), named_in(&asked.text), &mut self.painted)?;
             self.seen += 1;
         }
         Ok(())
@@ -120,7 +117,7 @@ fn looked_at(judge: &Judge, data: &Prepared, indices: &[usize]) -> Result<Agreem
     for (k, &i) in chosen.enumerate() {
         let captions = data.captions(i);
         if let Some(caption) = captions.get(k % captions.len().max(1)) {
-            judge.look(&reduced_to_64(&real_picture(data, i)?)?, named_in(caption), &mut real)?;
+            judge.look(&reduced_to_64(&real_picture(data, i)?), named_in(caption), &mut real)?;
         }
     }
     Ok(real)

@@ -1,6 +1,6 @@
 //! The real pictures of a prepared file, and their features, which are cached beside the file.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Result;
 use stackgan_core::digest::short;
@@ -17,7 +17,7 @@ use stackgan_eval::rows::Rows;
 use super::judge::BATCH;
 use super::statistics::Statistics;
 use crate::args::{Eval, Metric, Part};
-use crate::datasets::cache_beside;
+use crate::datasets::Cache;
 use crate::exit::Problem;
 use crate::output::write_file;
 use crate::progress::{Manner, Phase};
@@ -122,20 +122,22 @@ fn statistics(
 ) -> Result<Statistics> {
     let mut order = part_indices(data, part)?;
     Noise::new(0).draws(Stream::Evaluation, ORDER, 0).shuffle(&mut order);
-    let kept = kept(data, part, measurer);
+    let (name, cache) = (kept(data, part, measurer), Cache::of(data.path(), data.path()));
     let width = measurer.extractor.network().width();
-    if let Ok(found) = Statistics::read(&kept)
-        && found.moments.width() == width
-        && found.moments.count() == order.len() as u64
-        && found.rows.as_ref().is_some_and(|rows| rows.len() == order.len().min(KEPT))
-    {
+    let are_whole = |found: &Statistics| {
+        found.moments.width() == width
+            && found.moments.count() == order.len() as u64
+            && found.rows.as_ref().is_some_and(|rows| rows.len() == order.len().min(KEPT))
+    };
+    let read = |file: &Path| Statistics::read(file).ok().filter(are_whole);
+    if let Some(found) = cache.find(&name, |file| read(&file)) {
         return Ok(found);
     }
     let mut gathering = Gathering::new(measurer.extractor.network());
     real_features(data, &order, measurer, manner, &mut |made| Ok(gathering.add(made)?))?;
     let Gathered { moments, rows, .. } = gathering.finish()?;
     let made = Statistics { moments, rows: Some(rows) };
-    write_file(&kept, &made.to_bytes()?)?;
+    write_file(&cache.new_file(&name), &made.to_bytes()?)?;
     Ok(made)
 }
 
@@ -159,10 +161,10 @@ pub(crate) fn real_features(
     Ok(())
 }
 
-/// The cache file of the features of a part of the data. Its name also identifies how the pixels
-/// were made, which the fingerprint of the source files does not cover.
-fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> PathBuf {
-    let name = format!(
+/// The name of the cache file of the features of a part of the data. It also identifies how the
+/// pixels were made, which the fingerprint of the source files does not cover.
+fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> String {
+    format!(
         "eval-{}-{}-{}-{}-{}-{}.npz",
         measurer.judge.network,
         short(&measurer.judge.weights_sha256),
@@ -170,6 +172,5 @@ fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> PathBuf {
         data.size().crop(),
         data.pixels(),
         name(part)
-    );
-    cache_beside(data.path()).join(name)
+    )
 }

@@ -44,7 +44,7 @@ use manifest::{Item, Set, Then};
 pub use patience::Patience;
 use place::Place;
 use record::Record;
-pub use source::From;
+pub use source::Mirror;
 
 /// What to fetch, from where and to where.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ pub struct Request<'a> {
     /// Its folder, created if needed.
     pub into: &'a Path,
     /// A mirror to use instead of the addresses of the manifest.
-    pub from: Option<&'a From>,
+    pub from: Option<&'a Mirror>,
     /// Timeouts and retries.
     pub patience: Patience,
 }
@@ -202,7 +202,7 @@ fn find(
         return Ok(Found::File(path));
     }
     let addresses: Vec<String> = match request.from {
-        Some(From::Folder(folder)) => {
+        Some(Mirror::Folder(folder)) => {
             let archive = folder.join(item.name);
             return if archive.is_file() {
                 Ok(Found::File(archive))
@@ -220,7 +220,7 @@ fn find(
                 ))
             };
         }
-        Some(From::Web(base)) => vec![format!("{base}/{}", item.name)],
+        Some(Mirror::Web(base)) => vec![format!("{base}/{}", item.name)],
         None if item.web.is_empty() => return Ok(Found::ByHand),
         None => item.web.iter().map(|&address| address.to_owned()).collect(),
     };

@@ -17,14 +17,14 @@ const LONGEST: u64 = 1 << 20;
 
 /// A mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Mirror {
     /// An address below which the files of the manifest are.
     Web(String),
     /// A folder with the files of the manifest, or with an already unpacked dataset.
     Folder(PathBuf),
 }
 
-impl From {
+impl Mirror {
     /// Parses a user's argument: an address if it begins with `http://` or `https://`, else a
     /// folder.
     ///

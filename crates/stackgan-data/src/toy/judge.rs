@@ -120,8 +120,8 @@ impl Judge {
         Ok(Self { left, right, references, facing: facing.ok_or_else(|| unusable(seed))? })
     }
 
-    /// Judges a 64x64 RGB picture (12,288 bytes, row by row); reduce a larger one with
-    /// [`super::box_reduce`] first.
+    /// Judges a 64x64 RGB picture (12,288 bytes, row by row). Reduce a larger one first, by the
+    /// means of squares.
     ///
     /// # Errors
     /// [`Error::Config`] if `rgb` has another length.
@@ -133,7 +133,7 @@ impl Judge {
                     format!("{SIDE}x{SIDE} RGB pixels, {} bytes", SIDE * SIDE * 3),
                     format!("{} bytes", rgb.len()),
                 ),
-                "reduce the picture to 64x64 first (box_reduce)",
+                "reduce the picture to 64x64 first, by the means of squares",
             ));
         }
         let map = difference_map(rgb);
@@ -236,7 +236,7 @@ mod tests {
     use stackgan_noise::{Noise, Stream};
 
     use super::super::picture::Drawn;
-    use super::super::view::{CENTRE, View, box_reduce};
+    use super::super::view::{CENTRE, View};
     use super::*;
     use crate::crop::{PictureSize, Preparation, Resizing, decode, prepare};
 
@@ -299,6 +299,17 @@ mod tests {
         assert!(rates(&agreement).into_iter().all(|rate| rate < 0.25));
     }
 
+    /// The means of the 4x4 squares of a picture of 256x256.
+    fn reduced_from_256(rgb: &[u8]) -> Vec<u8> {
+        let mean = |i: usize| {
+            let (y, x, c) = (i / 192, i / 3 % 64, i % 3);
+            let at = |k: usize| 3 * ((4 * y + k / 4) * 256 + 4 * x + k % 4) + c;
+            let sum: u32 = (0..16).map(|k| u32::from(rgb[at(k)])).sum();
+            ((sum + 8) / 16) as u8
+        };
+        (0..64 * 192).map(mean).collect()
+    }
+
     /// The path of a Stage-II picture: JPEG file, prepared at 304, middle 256, reduced to 64.
     #[test]
     fn large_pictures_are_judged_after_reduction() {
@@ -315,7 +326,7 @@ mod tests {
             let rgb = prepare(decode(&jpeg, file).unwrap(), Some(bounds), how, file).unwrap();
             let rows = rgb.chunks_exact(304 * 3).skip(24).take(256);
             let middle: Vec<u8> = rows.flat_map(|r| &r[24 * 3..(24 + 256) * 3]).copied().collect();
-            (box_reduce(&middle).unwrap(), named(&picture))
+            (reduced_from_256(&middle), named(&picture))
         });
         let agreement = JUDGE.agreement(pictures).unwrap();
         println!("from 256: {:?}", agreement.rates());

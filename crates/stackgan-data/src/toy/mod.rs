@@ -30,4 +30,4 @@ pub use folder::{ToyConfig, ToyReport, is_toy, write};
 pub use grammar::{Named, named_in};
 pub use judge::{Agreement, Judge, Judged};
 pub use picture::Facing;
-pub use view::{SIDE, box_reduce};
+pub use view::SIDE;

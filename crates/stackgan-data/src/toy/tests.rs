@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use super::backdrop::Background;
 use super::captions::{Caption, MAX_LEN, Mentions, PER_PICTURE, captions};
@@ -53,16 +52,6 @@ fn same_seed_same_bytes_whatever_the_threads() {
     assert!(a != c);
     // There is nothing besides the three.
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
-}
-
-#[test]
-fn speed_is_printed() {
-    let temp = tempfile::tempdir().unwrap();
-    let start = Instant::now();
-    let n = 120;
-    write_with(2, &temp.path().join("a"), n, 1);
-    let each = start.elapsed().as_secs_f64() / n as f64;
-    println!("{:.1} ms a picture on 2 threads: {:.1} s for 1,000", each * 1e3, each * 1e3);
 }
 
 fn is_word(word: &str, text: &str) -> bool {

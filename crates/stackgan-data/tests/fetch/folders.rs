@@ -9,7 +9,7 @@ use stackgan_data::Error;
 use stackgan_data::archive::Limits;
 use stackgan_data::dataset::Split;
 use stackgan_data::fetch::manifest::{COCO, CUB, Item, OXFORD, Set, Then};
-use stackgan_data::fetch::{Event, From, Report, Request, fetch, verify};
+use stackgan_data::fetch::{Event, Mirror, Report, Request, fetch, verify};
 use stackgan_data::layouts::{Reading, cub};
 
 use crate::server::{Server, head, honest};
@@ -87,7 +87,7 @@ fn a_mirror_gives_everything_and_the_rest_is_told_by_hand() {
     let dir = tempfile::tempdir().unwrap();
     // Without the archive that only a person can download.
     let half = Server::of(vec![("m/pictures.tgz", pictures())]);
-    let from = From::parse(&format!("{}/m/", half.address)).unwrap();
+    let from = Mirror::parse(&format!("{}/m/", half.address)).unwrap();
     let (report, _) = fetch_all(&ITEMS, dir.path(), Some(&from));
     let report = report.unwrap();
     assert_eq!(report.pictures, (2, 3), "files in the folder of pictures");
@@ -126,7 +126,7 @@ fn a_mirrors_own_list_of_hashes_counts_where_the_manifest_has_none() {
             ("lists.zip", lists.clone()),
             ("SHA256SUMS", sums.into_bytes()),
         ]);
-        let from = From::parse(&server.address).unwrap();
+        let from = Mirror::parse(&server.address).unwrap();
         let (report, _) = fetch_all(&ITEMS, dir.path(), Some(&from));
         match report {
             Ok(report) => assert!(right && report.by_hand.is_empty()),
@@ -142,7 +142,7 @@ fn a_mirrors_own_list_of_hashes_counts_where_the_manifest_has_none() {
         ("pictures.tgz", pictures.clone()),
         ("SHA256SUMS", format!("{}  pictures.tgz\n", sha256(&pictures)).into_bytes()),
     ]);
-    let (dir, from) = (tempfile::tempdir().unwrap(), From::parse(&server.address).unwrap());
+    let (dir, from) = (tempfile::tempdir().unwrap(), Mirror::parse(&server.address).unwrap());
     let error = fetch_all(&pinned, dir.path(), Some(&from)).0.unwrap_err();
     assert!(matches!(error, Error::Malformed { .. }), "{error}");
 }
@@ -152,7 +152,7 @@ fn a_folder_of_archives_or_of_what_they_give() {
     let mirror = tempfile::tempdir().unwrap();
     fs::write(mirror.path().join("pictures.tgz"), pictures()).unwrap();
     put(mirror.path(), &["train/names", "test/names", "text_c10/a.txt", "notes/mine.txt"]);
-    let from = From::parse(mirror.path().to_str().unwrap()).unwrap();
+    let from = Mirror::parse(mirror.path().to_str().unwrap()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("new/cub");
     let (report, _) = fetch_all(&ITEMS, &into, Some(&from));
@@ -166,12 +166,12 @@ fn a_folder_of_archives_or_of_what_they_give() {
         "{said}"
     );
     // An empty folder contains nothing usable.
-    let empty = From::Folder(tempfile::tempdir().unwrap().path().to_path_buf());
+    let empty = Mirror::Folder(tempfile::tempdir().unwrap().path().to_path_buf());
     let error = fetch_all(&ITEMS, &dir.path().join("other"), Some(&empty)).0.unwrap_err();
     assert!(matches!(error, Error::Missing { .. }), "{error}");
     assert!(four_parts(&error).contains("pictures.tgz, or unpacked: pictures"), "{error}");
     for bad in ["ftp://example.org", "/no/such/folder"] {
-        four_parts(&From::parse(bad).unwrap_err());
+        four_parts(&Mirror::parse(bad).unwrap_err());
     }
 }
 
@@ -214,7 +214,7 @@ fn an_unpacked_set_keeps_its_split_and_its_embeddings() {
         let (unpacked, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         put(unpacked.path(), &of_it);
         put(unpacked.path(), &["notes/mine.txt"]);
-        let from = From::Folder(unpacked.path().to_path_buf());
+        let from = Mirror::Folder(unpacked.path().to_path_buf());
         // Without the files that the manifest pins as they are.
         let items: Vec<Item<'_>> =
             set.items.iter().filter(|item| matches!(item.then, Then::Unpack(_))).copied().collect();
@@ -252,7 +252,7 @@ fn verify_names_what_is_gone_and_what_has_changed() {
     let mirror = tempfile::tempdir().unwrap();
     fs::write(mirror.path().join("pictures.tgz"), pictures()).unwrap();
     fs::write(mirror.path().join("lists.zip"), lists()).unwrap();
-    let from = From::Folder(mirror.path().to_path_buf());
+    let from = Mirror::Folder(mirror.path().to_path_buf());
     let dir = tempfile::tempdir().unwrap();
     let set = set(&ITEMS);
     let error = verify(&set, dir.path(), &mut |_| {}).unwrap_err();
@@ -305,7 +305,8 @@ fn what_a_person_put_there_is_filled_up_and_stays_theirs() {
     fs::write(archives.path().join("lists.zip"), packed).unwrap();
     let (lists_only, mine) = ([ITEMS[1]], "mine");
     for source in [&unpacked, &archives] {
-        let (dir, from) = (tempfile::tempdir().unwrap(), From::Folder(source.path().to_path_buf()));
+        let (dir, from) =
+            (tempfile::tempdir().unwrap(), Mirror::Folder(source.path().to_path_buf()));
         fs::create_dir_all(dir.path().join("text")).unwrap();
         fs::write(dir.path().join("text/a.txt"), mine).unwrap();
         fs::write(dir.path().join("text/b"), mine).unwrap();
@@ -452,7 +453,7 @@ fn a_folder_has_one_fetch_at_a_time_and_one_edition() {
     });
     let mirror = tempfile::tempdir().unwrap();
     fs::write(mirror.path().join("pictures.tgz"), pictures()).unwrap();
-    let (dir, from) = (tempfile::tempdir().unwrap(), From::Folder(mirror.path().to_path_buf()));
+    let (dir, from) = (tempfile::tempdir().unwrap(), Mirror::Folder(mirror.path().to_path_buf()));
     fetch_all(&ITEMS, dir.path(), Some(&from)).0.unwrap();
     let newer = Set { edition: "2", ..set(&ITEMS) };
     let request = Request { set: &newer, into: dir.path(), from: Some(&from), patience: HASTE };
@@ -467,7 +468,7 @@ fn a_mirror_that_fails_is_no_reason_to_do_it_by_hand() {
         let status = if ask.path == "/SHA256SUMS" { 404 } else { 500 };
         line.send(head(status, "Content-Length: 0").as_bytes())
     });
-    let (dir, from) = (tempfile::tempdir().unwrap(), From::parse(&server.address).unwrap());
+    let (dir, from) = (tempfile::tempdir().unwrap(), Mirror::parse(&server.address).unwrap());
     let lists_only = [ITEMS[1]];
     let error = fetch_all(&lists_only, dir.path(), Some(&from)).0.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
@@ -482,7 +483,7 @@ fn a_folder_of_real_birds_is_a_subset_and_says_so() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let from = From::parse(shared.to_str().unwrap()).unwrap();
+    let from = Mirror::parse(shared.to_str().unwrap()).unwrap();
     let request = Request { set: &CUB, into: dir.path(), from: Some(&from), patience: HASTE };
     let report = fetch(&request, &mut |_| {}).unwrap();
     assert_eq!(report, Report { by_hand: Vec::new(), pictures: (2_889, 11_788) });
@@ -497,7 +498,7 @@ fn a_folder_of_real_birds_is_a_subset_and_says_so() {
 fn a_file_to_keep_is_copied_from_a_folder_below() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), &[&format!("mirror/{NAME}")]);
-    let from = From::Folder(dir.path().join("mirror"));
+    let from = Mirror::Folder(dir.path().join("mirror"));
     for _ in 0..2 {
         fetch_all(&[FILE], dir.path(), Some(&from)).0.unwrap();
         assert_eq!(read(dir.path(), NAME), format!("mirror/{NAME}"));
@@ -513,7 +514,7 @@ fn files_whose_names_no_record_can_hold_are_left_and_told() {
     let odd = ["text/a:b", "text/a\\b", "text/a\nb"]; // captions with such names are refused
     put(unpacked.path(), &["train/names", "test/names", "text/c.txt"]);
     put(unpacked.path(), &odd);
-    let (lists, from) = ([ITEMS[1]], From::Folder(unpacked.path().to_path_buf()));
+    let (lists, from) = ([ITEMS[1]], Mirror::Folder(unpacked.path().to_path_buf()));
     let (report, events) = fetch_all(&lists, dir.path(), Some(&from));
     report.unwrap();
     let said = notes(&events);
@@ -540,7 +541,7 @@ fn a_list_of_hashes_that_cannot_be_read_is_not_passed_over() {
                 line.send(rest)
             }
         });
-        let (dir, from) = (tempfile::tempdir().unwrap(), From::parse(&server.address).unwrap());
+        let (dir, from) = (tempfile::tempdir().unwrap(), Mirror::parse(&server.address).unwrap());
         let error = fetch_all(&ITEMS, dir.path(), Some(&from)).0.unwrap_err();
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         assert!(four_parts(&error).contains(why), "{error}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use stackgan_data::fetch::manifest::{Item, Set, Then};
-use stackgan_data::fetch::{Event, From, Patience, Report, Request, fetch};
+use stackgan_data::fetch::{Event, Mirror, Patience, Report, Request, fetch};
 use stackgan_data::layouts::Kind;
 use stackgan_data::noise::{Noise, Stream};
 use stackgan_data::{Error, Result};
@@ -45,7 +45,7 @@ pub(crate) fn set<'a>(items: &'a [Item<'a>]) -> Set<'a> {
 pub(crate) fn fetch_all(
     items: &[Item<'_>],
     into: &Path,
-    from: Option<&From>,
+    from: Option<&Mirror>,
 ) -> (Result<Report>, Vec<Event>) {
     let mut events = Vec::new();
     let set = set(items);

@@ -375,6 +375,17 @@ pub(super) mod tests {
         }
     }
 
+    /// A run over pixels.
+    fn run_of<'a>(
+        config: &'a TextTrainConfig,
+        source: &'a Squares,
+        pictures: &'a [usize],
+        done: &'a dyn Fn(u64) -> f64,
+    ) -> TextRun<'a> {
+        let (images, noise) = (ImageInputs::Pixels, Noise::new(5));
+        TextRun { config, source, images, pictures, noise, done }
+    }
+
     fn train(
         config: &TextTrainConfig,
         steps: u64,
@@ -383,14 +394,7 @@ pub(super) mod tests {
         let source = Squares::new();
         let pictures: Vec<usize> = (0..24).collect();
         let done = |step| step as f64 / steps as f64;
-        let run = TextRun {
-            config,
-            source: &source,
-            images: ImageInputs::Pixels,
-            pictures: &pictures,
-            noise: Noise::new(5),
-            done: &done,
-        };
+        let run = run_of(config, &source, &pictures, &done);
         train_encoder(&run, &mut |TextEvent { loss, .. }| losses.push(loss))
     }
 
@@ -411,14 +415,7 @@ pub(super) mod tests {
         let config = TextTrainConfig { image: features.side()?, ..config() };
         let done = |step| step as f64 / 250.0;
         let pictures = all();
-        let run = TextRun {
-            config: &config,
-            source: &source,
-            images,
-            pictures: &pictures,
-            noise: Noise::new(5),
-            done: &done,
-        };
+        let run = TextRun { images, ..run_of(&config, &source, &pictures, &done) };
         let encoder = train_encoder(&run, &mut |_| ())?;
         let encoder = TrainedEncoder::from_bytes(&encoder.to_bytes()?)?;
         let scores = evaluate(&encoder, (&source, images), &pictures, Noise::new(1))?;
@@ -473,14 +470,7 @@ pub(super) mod tests {
         for cfg in [hard, published] {
             let whole = train(&cfg, 9, &mut Vec::new())?.to_bytes()?;
             let (source, pictures) = (Squares::new(), all());
-            let run = TextRun {
-                config: &cfg,
-                source: &source,
-                images: ImageInputs::Pixels,
-                pictures: &pictures,
-                noise: Noise::new(5),
-                done: &|step| step as f64 / 9.0,
-            };
+            let run = run_of(&cfg, &source, &pictures, &|step| step as f64 / 9.0);
             let mut training = TextTraining::begin(&run)?;
             while training.step()?.is_some() {
                 if training.steps() % 2 == 0 {
@@ -503,14 +493,7 @@ pub(super) mod tests {
         for optimiser in [Optimiser::Adam, Optimiser::RmsProp] {
             let (cfg, source, pictures) =
                 (TextTrainConfig { optimiser, ..config() }, Squares::new(), all());
-            let run = TextRun {
-                config: &cfg,
-                source: &source,
-                images: ImageInputs::Pixels,
-                pictures: &pictures,
-                noise: Noise::new(5),
-                done: &|step| step as f64 / 9.0,
-            };
+            let run = run_of(&cfg, &source, &pictures, &|step| step as f64 / 9.0);
             let mut training = TextTraining::begin(&run)?;
             training.step()?;
             let state = training.state()?;
@@ -554,14 +537,7 @@ pub(super) mod tests {
                 *captions = vec![words[i / 2].to_owned(); 2];
             }
             let (config, pictures) = (config(), all());
-            let run = TextRun {
-                config: &config,
-                source: &source,
-                images: ImageInputs::Pixels,
-                pictures: &pictures,
-                noise: Noise::new(5),
-                done: &|_| 0.0,
-            };
+            let run = run_of(&config, &source, &pictures, &|_| 0.0);
             let error = train_encoder(&run, &mut |_| panic!("a step was taken")).unwrap_err();
             assert!(error.to_string().contains("two different captions"), "{error}");
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use stackgan_data::check::check;
 use stackgan_data::counted;
 use stackgan_data::fetch::manifest::{COCO, CUB, OXFORD, Set};
-use stackgan_data::fetch::{self, ByHand, From, Patience, Request};
+use stackgan_data::fetch::{self, ByHand, Mirror, Patience, Request};
 
 use super::import::{Made, import};
 use crate::args::{self, FetchSet};
@@ -35,7 +35,7 @@ pub(super) fn run(args: &args::Fetch, context: &Context) -> Result<()> {
         let verified = fetch::verify(set, &into, &mut |event| shown.on(event))?;
         return form.show(&Verified { set: name, folder, verified });
     }
-    let from = args.from.as_deref().map(From::parse).transpose()?;
+    let from = args.from.as_deref().map(Mirror::parse).transpose()?;
     let patience = Patience::default();
     let request = Request { set, into: &into, from: from.as_ref(), patience };
     let report = fetch::fetch(&request, &mut |event| shown.on(event))?;

@@ -82,7 +82,7 @@ fn all(
         for chunk in requests.chunks(CHUNK) {
             let sampling = Sampling { stage: Some(stage), chunk: CHUNK, ..Sampling::default() };
             for painting in model.paint(chunk, sampling)? {
-                pictures.push(reduced_to_64(&painting.picture)?);
+                pictures.push(reduced_to_64(&painting.picture));
             }
             let before = if stage == Stage::Two { requests.len() } else { 0 };
             phase.at((before + pictures.len()) as u64);

@@ -1,6 +1,7 @@
 //! `stackgan model`: contents of model files, and conversion from both releases, to the PyTorch release
 //! and to ONNX.
 
+mod card;
 mod checkpoint;
 mod compare;
 mod exchange;
