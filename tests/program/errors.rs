@@ -97,7 +97,7 @@ fn damaged_files_are_code_3_and_name_the_file() {
             &["model", "info", file],
             &["generate", "-m", file, "-p", "x"],
             &["data", "check", file],
-            &["text", "encode", "--encoder", file, "--data", ".", "--output", "x"],
+            &["text", "encode", "--encoder", file, "--data", ".", "--output", "prepared/x"],
         ];
         for args in commands {
             let (code, error) = failed(dir.path(), args);

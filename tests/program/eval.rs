@@ -358,7 +358,7 @@ fn results_are_tried_before_the_work() {
     let encode =
         ["text", "encode", "--encoder", &encoder, "--captions", ".", "--output", "x.safetensors"];
     let (code, text) = failed(dir, &encode);
-    assert!(code == 4 && text.contains("file: ."), "{text}");
+    assert!(code == 2 && text.contains("file: .") && text.contains("a folder"), "{text}");
 }
 
 /// A measure without a number is reported, decides nothing, and does not affect the others. Too few

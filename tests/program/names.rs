@@ -67,7 +67,7 @@ fn json_has_names_that_are_no_text() {
     let found = told(dir, &[b"data", b"check", ODD, b"--json"]);
     assert!(begins(&made["prepared"][0]["file"]) && begins(&found["path"]), "{made} {found}");
     assert_eq!(found["prepared"], made["prepared"]);
-    let plan = [&b"train"[..], b"--stage", b"1", b"-n", b"--json", b"--run", ODD];
+    let plan = [&b"train"[..], b"--stage", b"1", b"-n", b"--json", b"--run", b"b\xff-run"];
     let refused = [&plan[..], &[b"--data", ODD]].concat();
     let refused: Vec<&OsStr> = refused.into_iter().map(OsStr::from_bytes).collect();
     let output = stackgan(dir, &[]).args(refused).output().unwrap();

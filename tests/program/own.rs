@@ -189,6 +189,46 @@ fn a_preview_loses_nothing_of_ones_own() {
 }
 
 /// The options of an import hold for all later commands, until others are given.
+/// Neither results nor a run are put where pictures and their captions are.
+#[test]
+fn results_and_runs_leave_datasets_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let own = own_folder(dir);
+    let picture = fs::read_dir(own.join("red")).unwrap().map(|e| e.unwrap().path());
+    let picture = picture.into_iter().find(|path| path.extension().is_some_and(|e| e != "txt"));
+    let (picture, encoder) = (picture.unwrap(), WORLD.encoder().display().to_string());
+    let before = fs::read(&picture).unwrap();
+    fs::copy(&picture, dir.join("alone.jpg")).unwrap();
+    fs::write(dir.join("alone.txt"), "a red bird").unwrap();
+    let inside = picture.display().to_string();
+    let encode = ["text", "encode", "--encoder", &encoder, "--output"];
+    for (output, more) in [
+        (inside.as_str(), &["--data", "own"][..]),
+        ("own/new", &["--data", "own"]),
+        (&inside, &["-p", "a bird"]),
+        ("alone.jpg", &["-p", "a bird"]),
+        ("alone.txt", &["-p", "a bird"]),
+    ] {
+        let (code, said) = failed(dir, &[&encode[..], &[output], more].concat());
+        assert_eq!(code, 2, "{output}: {said}");
+    }
+    for output in ["alone.jpg", "alone.txt"] {
+        let (code, said) = failed(dir, &["data", "captions", "own", "--output", output]);
+        assert!(code == 2 && said.contains("may be a dataset's"), "{said}");
+    }
+    assert!(
+        fs::read(&picture).unwrap() == before && fs::read(dir.join("alone.jpg")).unwrap() == before
+    );
+    let others = |run: &str| fs::read_dir(dir.join(run)).unwrap().count();
+    for run in ["own", "own/red"] {
+        let count = others(run);
+        let (code, said) = failed(dir, &training("1", run, &["--encoder", &encoder]));
+        assert!(code == 2 && said.contains("the folder is not empty"), "{said}");
+        assert_eq!(others(run), count, "{run}");
+    }
+}
+
 #[test]
 fn what_was_said_at_an_import_is_kept() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::common::{TINY, WORLD, done, failed, set, slashes, stackgan, train, training};
 use crate::errors::four_parts;
+#[cfg(unix)]
+use crate::folder::{newest, start, wait_for};
 
 fn record(run: &Path) -> Value {
     serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
@@ -26,7 +28,8 @@ fn what_is_refused_changes_nothing() {
     done(dir.path(), &["data", "toy", "--out", "others", "--count", "36", "--seed", "4", "-q"]);
     let before = fs::read(run.join("run.json")).unwrap();
     let name = run.to_str().unwrap();
-    let refused: [(&[&str], &str); 4] = [
+    let refused: [(&[&str], &str); 5] = [
+        (&["--init-from", name], "--init-from"),
         (&["--data", "others"], "`data`"),
         (&["--set", "optim.lr_g=1e-4"], "optim.lr_g"),
         (&["--preset", "cub"], "--preset"),
@@ -107,6 +110,12 @@ fn a_run_that_goes_on_measures_as_it_was_told_and_finds_what_was_moved() {
         line["step"].as_u64().unwrap()
     });
     assert_eq!(steps.collect::<Vec<_>>(), [2, 4]);
+    // As if it had been killed while it measured its last model.
+    let first = measured.lines().next().unwrap().to_owned() + "\n";
+    fs::write(run.join("eval.jsonl"), first).unwrap();
+    done(dir.path(), &again(name, &[]));
+    let again_measured = fs::read_to_string(run.join("eval.jsonl")).unwrap();
+    assert_eq!(again_measured.lines().count(), 2, "{again_measured}");
     assert_eq!(record(&run)["evaluation"]["eval_metrics"][0], "variety");
     done(dir.path(), &again(name, &["--eval-every", "0"]));
     assert_eq!(record(&run)["evaluation"], Value::Null);
@@ -170,6 +179,25 @@ fn a_run_that_never_began_keeps_what_it_was_told() {
     let said = done(dir.path(), &again("run", &more));
     assert!(said.contains(&slashes(WORLD.birds().display().to_string())), "{said}");
     assert!(said.contains("600 epochs"), "the preset's: {said}");
+}
+
+/// Whenever it is killed, what it was told is what it goes on with.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_killed_at_its_start_keeps_its_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut args = training("1", "3", &run);
+    args.extend(["--set", "seed=7", "--set", "net.gf=64"].map(str::to_owned));
+    let mut child = start(dir.path(), &args);
+    wait_for("the record", &mut child, || run.join("run.json").is_file());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(kept.contains("seed = 7") && kept.contains("gf = 64"), "{kept}");
+    done(dir.path(), &again("run", &[]));
+    assert_eq!(fs::read_to_string(run.join("config.toml")).unwrap(), kept);
+    assert_eq!(newest(&run), Some(3));
 }
 
 #[test]

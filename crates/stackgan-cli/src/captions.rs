@@ -1,7 +1,7 @@
 //! Captions from the command line, or from a file with one per line.
 
 use std::cell::Cell;
-use std::io::{BufRead, BufReader, Seek as _};
+use std::io::{BufRead, BufReader, ErrorKind, Seek as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -50,17 +50,19 @@ pub(crate) fn of<'a>(
         return Ok(Box::new(Lines::new(Box::new(std::io::stdin().lock()), file, 1, blank)));
     }
     let opened = std::fs::File::open(file).and_then(|open| match open.metadata()?.is_dir() {
-        true => Err(std::io::ErrorKind::IsADirectory.into()),
+        true => Err(ErrorKind::IsADirectory.into()),
         false => Ok(open),
     });
-    let cannot = |e| {
+    let cannot = |e: std::io::Error| {
         let place = format!("file: {}", file.display());
-        Problem::missing(
-            "the captions cannot be opened",
-            place,
-            "a text file",
-            format!("check the path ({e})"),
-        )
+        let (what, expected) = ("the captions cannot be opened", "a text file");
+        match e.kind() {
+            ErrorKind::IsADirectory => {
+                let remedy = "name a file with a sentence on each line; `stackgan data captions DIR --output FILE` writes a dataset's";
+                Problem::usage(what, place, (expected, "a folder"), remedy)
+            }
+            _ => Problem::missing(what, place, expected, format!("check the path ({e})")),
+        }
     };
     let mut open = opened.map_err(cannot)?;
     if open.metadata().is_ok_and(|facts| facts.is_file()) {

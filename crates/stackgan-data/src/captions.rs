@@ -20,8 +20,8 @@ const MAX_FILE: u64 = 1 << 20;
 /// Reads the captions of a file, in order; none if it is blank.
 ///
 /// # Errors
-/// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`], or has a UTF-16
-/// mark but is not UTF-16.
+/// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`], has zero bytes (as
+/// UTF-16 without a mark has, and pictures), or has a UTF-16 mark but is not UTF-16.
 pub fn read(file: &Path) -> Result<Vec<String>> {
     parse(&read_bounded(file, MAX_FILE)?, file)
 }
@@ -73,6 +73,7 @@ fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
     let (unit, units): (fn([u8; 2]) -> u16, _) = match bytes {
         [0xff, 0xfe, units @ ..] => (u16::from_le_bytes, units),
         [0xfe, 0xff, units @ ..] => (u16::from_be_bytes, units),
+        _ if bytes.contains(&0) => return Err(no_text(file, ("text", "zero bytes"))),
         _ => {
             return Ok(match std::str::from_utf8(bytes) {
                 Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
@@ -84,15 +85,12 @@ fn decoded(bytes: &[u8], file: &Path) -> Result<String> {
         units.chunks(2).map(|pair| pair.try_into().ok().map(unit)).collect();
     let text = units.and_then(|units| String::from_utf16(&units).ok());
     // A zero unit indicates UTF-32, whose byte order mark begins with the same bytes.
-    text.filter(|text| !text.contains('\0')).ok_or_else(|| {
-        Error::malformed(
-            file,
-            "caption file is no text",
-            "whole file",
-            ("UTF-16, as its first two bytes say", "bytes that are not"),
-            "save the file as UTF-8",
-        )
-    })
+    text.filter(|text| !text.contains('\0'))
+        .ok_or_else(|| no_text(file, ("UTF-16, as its first two bytes say", "bytes that are not")))
+}
+
+fn no_text(file: &Path, parts: (&str, &str)) -> Error {
+    Error::malformed(file, "caption file is no text", "whole file", parts, "save the file as UTF-8")
 }
 
 /// A caption as one line that can be printed: ends of lines are replaced by spaces.
@@ -156,7 +154,7 @@ mod tests {
     #[test]
     fn terminal_escapes_are_defused() {
         assert_eq!(lines(b"\x1b[31mred\x07"), ["\\u{1b}[31mred\\u{7}"]);
-        assert!(lines(b"x\0y\xc2\x9b31m")[0].chars().all(|c| !c.is_control()));
+        assert!(lines(b"x\x01y\xc2\x9b31m")[0].chars().all(|c| !c.is_control()));
     }
 
     #[test]
@@ -178,7 +176,8 @@ mod tests {
         for bytes in [little.concat(), big.concat()] {
             assert_eq!(lines(&bytes), ["a bird", "café 🐦"]);
         }
-        for bad in [&b"\xff\xfea"[..], b"\xff\xfe\x00\xd8a\0", b"\xff\xfe\0\0a\0\0\0"] {
+        for bad in [&b"\xff\xfea"[..], b"\xff\xfe\x00\xd8a\0", b"\xff\xfe\0\0a\0\0\0", b"a\0 \0b\0"]
+        {
             let error = parse(bad, Path::new("c.txt")).unwrap_err().to_string();
             assert!(error.contains("c.txt") && error.contains("UTF-8"), "{error}");
         }

@@ -34,7 +34,8 @@ pub(crate) fn check(
 
 fn host(head: &Parts, options: &Options, address: SocketAddr) -> Result<(), Refusal> {
     let unknown = || {
-        let told = "this server is not known by that name; whoever runs it can add it: `stackgan serve --allow-host NAME`";
+        let told = "this server does not know the name in the address: use its IP address; whoever runs it can add the name: \
+                    `stackgan serve --allow-host NAME`";
         Refusal::new(421, "Host", told)
     };
     let told: Option<Authority> = match only(&head.headers, header::HOST)? {

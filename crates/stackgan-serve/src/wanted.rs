@@ -110,21 +110,49 @@ pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wan
     bounded(wanted, ("prompt", "n"), limits)
 }
 
+/// The fields of both kinds of requests.
+const FIELDS: [&str; 12] = [
+    "caption",
+    "captions",
+    "seed",
+    "seeds",
+    "model",
+    "stage",
+    "z_scale",
+    "eps_scale",
+    "prompt",
+    "n",
+    "size",
+    "response_format",
+];
+
 /// An object alone: of an array, serde would take the fields by their places.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    let refused = |status, why: &str| {
+    let refused = |status, field, why: &str| {
         let message = format!("the body cannot be read as JSON of this request: {}", cut(why));
-        Refusal::new(status, "body", message)
+        Refusal::new(status, field, message)
     };
-    match serde_json::from_slice(body) {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = serde_path_to_error::deserialize(&mut reader);
+    let read = read.map_err(|error| (field_of(&error.path().to_string()), error.into_inner()));
+    match read.and_then(|asked| reader.end().map(|()| asked).map_err(|error| ("body", error))) {
         Ok(asked) if body.trim_ascii_start().starts_with(b"{") => Ok(asked),
-        Ok(_) => Err(refused(422, "expected an object, found an array")),
-        Err(error) => {
-            let why = error.to_string().replace("expected u64", "expected a whole number from 0");
+        Ok(_) => Err(refused(422, "body", "expected an object, found an array")),
+        Err((field, error)) => {
+            let why = error
+                .to_string()
+                .replace("expected u64", "expected a whole number from 0 to 2^64 - 1");
             let why = why.replace("expected f64", "expected a number");
-            Err(refused(if error.is_data() { 422 } else { 400 }, &why))
+            let why = if field == "body" { why } else { format!("`{field}`: {why}") };
+            Err(refused(if error.is_data() { 422 } else { 400 }, field, &why))
         }
     }
+}
+
+/// The field that a path such as `captions[2]` leads to; the whole body if there is no such field.
+fn field_of(path: &str) -> &'static str {
+    let name = path.split(['[', '.']).next().unwrap_or_default();
+    FIELDS.into_iter().find(|field| *field == name).unwrap_or("body")
 }
 
 /// Shortens the reason why a body was not read. serde's message can quote a name of any length; the
@@ -261,7 +289,18 @@ mod tests {
     }
 
     #[test]
-    fn types_are_told_in_words() {
+    fn types_are_told_in_words_with_their_fields() {
+        for (body, name) in [
+            (r#"{"caption": ["a"]}"#, "caption"),
+            (r#"{"captions": "a"}"#, "captions"),
+            (r#"{"captions": ["a", 3]}"#, "captions"),
+            (r#"{"caption": "a", "seed": 18446744073709551616}"#, "seed"),
+            (r#"{"caption": "a", "path": "x"}"#, "body"),
+            ("{", "body"),
+        ] {
+            let refusal = asked(body).unwrap_err();
+            assert_eq!(refusal.field, name, "{body}: {}", refusal.message);
+        }
         for (body, said) in [
             (r#"{"caption": "a", "seed": -1}"#, "`-1`, expected a whole number from 0"),
             (r#"{"caption": "a", "z_scale": "b"}"#, "\"b\", expected a number"),

@@ -14,7 +14,7 @@ impl Setup {
     pub fn check(&self) -> Result<()> {
         check_parts(self)?;
         standardise::fits(self)?;
-        self.start.generator(&self.config)?;
+        self.start.check(&self.config)?;
         self.plan().map(drop)
     }
 }

@@ -175,11 +175,14 @@ impl OptimConfig {
         within("optim.beta2", self.beta2, 0.0, 0.999_999_9)?;
         within("optim.eps", self.eps, 1e-12, 1.0)?;
         within("optim.ema", self.ema, 0.0, 0.999_999)?;
-        if let Decay::Linear { from, to } = self.decay {
-            within("optim.decay.from", from, 0.0, 1.0)?;
-            within("optim.decay.to", to, 0.0, 1.0)?;
+        match self.decay {
+            Decay::Halve { every } => at_least("optim.decay.every", every as f64, 1.0),
+            Decay::Linear { from, to } => {
+                within("optim.decay.from", from, 0.0, 1.0)?;
+                within("optim.decay.to", to, 0.0, 1.0)
+            }
+            Decay::Constant => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -268,7 +271,11 @@ pub struct NoiseConfig {
 }
 
 impl NoiseConfig {
-    fn check(&self) -> Result<()> {
+    fn check(&self, stage: Stage) -> Result<()> {
+        if stage == Stage::One && self.stage1_statistics != Stage1Statistics::Batch {
+            let expected = "`batch` in Stage-I: the setting is about training Stage-II";
+            return Err(invalid("noise.stage1_statistics", expected, "running"));
+        }
         for (key, scale) in [
             ("noise.train_z", self.train_z),
             ("noise.train_eps", self.train_eps),
@@ -320,7 +327,7 @@ impl TrainConfig {
         let config: Self = toml::from_str(text).map_err(|e| Error::Config {
             key: "configuration".to_owned(),
             expected: "a complete TOML configuration".to_owned(),
-            found: e.to_string(),
+            found: e.message().trim().replace('\n', "; "),
             remedy: "start from a preset: `stackgan config presets`".to_owned(),
         })?;
         config.check()?;
@@ -369,8 +376,13 @@ impl TrainConfig {
             let expected = "0 with `knobs.finetune_stage1`: Stage-I has no running average";
             return Err(invalid("optim.ema", expected, &self.optim.ema.to_string()));
         }
+        let (d_steps, steps) = (self.knobs.d_steps, self.optim.steps);
+        if steps > 0 && d_steps > steps {
+            let expected = format!("at most the {steps} steps of the run, or G never moves");
+            return Err(invalid("knobs.d_steps", &expected, &d_steps.to_string()));
+        }
         self.loss.check(self.stage)?;
-        self.noise.check()?;
+        self.noise.check(self.stage)?;
         if self.loss.mode_seeking > 0.0 && self.noise.train_z == 0.0 {
             let expected = "above 0 with `loss.mode_seeking`, which compares draws";
             return Err(invalid("noise.train_z", expected, "0"));
@@ -443,6 +455,28 @@ impl TrainConfig {
         match self.knobs.conditioning {
             Conditioning::Augmented => augmented,
             Conditioning::Mean => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_do_nothing_are_refused() {
+        let toy = TrainConfig::from_toml(preset("toy-stage1").unwrap()).unwrap();
+        let [mut few, mut never, mut elsewhere] = [(); 3].map(|()| toy.clone());
+        (few.optim.steps, few.knobs.d_steps) = (5, 6);
+        never.optim.decay = Decay::Halve { every: 0 };
+        elsewhere.noise.stage1_statistics = Stage1Statistics::Running;
+        for (cfg, key) in [
+            (few, "knobs.d_steps"),
+            (never, "optim.decay.every"),
+            (elsewhere, "noise.stage1_statistics"),
+        ] {
+            let error = cfg.check().unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
         }
     }
 }

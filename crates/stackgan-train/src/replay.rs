@@ -93,9 +93,10 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
         found: found.into(),
         remedy: "name a `nonfinite-step-….safetensors` of a run folder".to_owned(),
     };
-    let archive = Archive::from_bytes(bytes, device).map_err(|e| damaged(e.to_string()))?;
+    let other = || damaged("another file, or one that is not whole".to_owned());
+    let archive = Archive::from_bytes(bytes, device).map_err(|_| other())?;
     let text = archive.metadata.get(KEY).map_or("", String::as_str);
-    let facts: Facts = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+    let facts: Facts = serde_json::from_str(text).map_err(|_| other())?;
     if facts.format != FORMAT {
         return Err(damaged(facts.format));
     }

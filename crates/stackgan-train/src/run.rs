@@ -109,7 +109,8 @@ pub fn train(
         } else {
             stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
         };
-        if step.is_multiple_of(cfg.run.checkpoint_every) || ends.is_some() {
+        let kept = cfg.run.keep_every > 0 && step.is_multiple_of(cfg.run.keep_every);
+        if step.is_multiple_of(cfg.run.checkpoint_every) || kept || ends.is_some() {
             run.between_steps(|run| saves.save(run, step, ends, on_event))?;
         }
         if let Some(ends) = ends {

@@ -32,8 +32,8 @@ impl Decay {
     #[must_use]
     pub fn factor(self, step: u64, steps: u64, epoch: u64) -> f64 {
         match self {
-            Self::Halve { every: 0 } | Self::Constant => 1.0,
-            Self::Halve { every } => 0.5f64.powi((epoch / every).min(1000) as i32),
+            Self::Constant => 1.0,
+            Self::Halve { every } => 0.5f64.powi((epoch / every.max(1)).min(1000) as i32),
             Self::Linear { from, to } => linear(step as f64 / steps.max(1) as f64, from, to),
         }
     }

@@ -22,6 +22,9 @@ const AT_FIRST: usize = 15;
 /// Lower bound of a norm, to avoid a division by zero.
 const LEAST: f64 = 1e-12;
 
+/// What the name of a weight's vector `u` adds to that of the weight.
+pub(crate) const VECTOR: &str = "_u";
+
 /// A function that builds a discriminator `D`.
 pub(crate) type Make<D> = fn(&NetConfig, &Scope<'_>) -> Result<D>;
 
@@ -48,7 +51,7 @@ impl<D> Spectral<D> {
     pub fn over(params: &Params, net: &NetConfig, make: Make<D>) -> Result<Self> {
         let statistic = |(name, weight): (String, Var)| {
             let u = (weight.rank() > 1)
-                .then(|| params.frozen().statistic(&format!("{name}_u"), weight.dim(0)?, 1.0))
+                .then(|| params.frozen().statistic(&format!("{name}{VECTOR}"), weight.dim(0)?, 1.0))
                 .transpose()?;
             Ok(Weight { name, weight, u })
         };

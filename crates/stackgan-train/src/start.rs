@@ -9,6 +9,7 @@ use candle_core::Tensor;
 use stackgan_core::{Model, NetConfig, Stage};
 
 use crate::config::TrainConfig;
+use crate::spectral::VECTOR;
 use crate::{Error, Result};
 
 /// The starting weights of the networks.
@@ -21,6 +22,17 @@ pub struct Start {
 }
 
 impl Start {
+    /// Checks that the weights fit the settings.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when they do not.
+    pub fn check(&self, cfg: &TrainConfig) -> Result<()> {
+        if cfg.knobs.finetune_stage1 > 0.0 {
+            self.discriminator()?;
+        }
+        self.generator(cfg).map(drop)
+    }
+
     /// The weights of the model's generator for G.
     ///
     /// # Errors
@@ -51,15 +63,23 @@ impl Start {
     /// The variables of Stage-I's discriminator.
     ///
     /// # Errors
-    /// [`Error::Config`] when there is none.
+    /// [`Error::Config`] when there is none, or one that was trained on divided weights, which
+    /// Stage-I's game under Stage-II does not divide.
     pub(crate) fn discriminator(&self) -> Result<&BTreeMap<String, Tensor>> {
-        self.stage1_discriminator.as_ref().ok_or_else(|| Error::Config {
+        let refuse = |found: &str, remedy: &str| Error::Config {
             key: "knobs.finetune_stage1".to_owned(),
-            expected: "Stage-I's discriminator".to_owned(),
-            found: "a Stage-I model alone".to_owned(),
-            remedy: "name the run folder of Stage-I, with its checkpoints: `--stage1 RUN`"
-                .to_owned(),
-        })
+            expected: "Stage-I's discriminator, trained without `knobs.spectral_norm`".to_owned(),
+            found: found.to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        let remedy = "name the run folder of Stage-I, with its checkpoints: `--stage1 RUN`";
+        let found = self.stage1_discriminator.as_ref();
+        let found = found.ok_or_else(|| refuse("a Stage-I model alone", remedy))?;
+        if found.keys().any(|name| name.ends_with(VECTOR)) {
+            let remedy = "leave Stage-I as it is, with 0; or train on another Stage-I";
+            return Err(refuse("one that was trained with it", remedy));
+        }
+        Ok(found)
     }
 }
 

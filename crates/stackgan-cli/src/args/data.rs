@@ -42,7 +42,7 @@ pub(crate) enum Data {
     Unpack(Unpack),
     /// Turn a dataset folder into prepared files, once
     #[command(before_help = "Examples:\n  stackgan data import data/cub --size 76\n  \
-                             stackgan data import data/cub --embeddings data/cub --made-by birds-encoder.safetensors")]
+                             stackgan data import data/cub --embeddings data/cub \\\n      --made-by birds-encoder.safetensors")]
     Import(Import),
     /// Check a dataset folder or a prepared file for everything that would stop a training run
     #[command(before_help = "Examples:\n  stackgan data check data/toy\n  \
@@ -60,7 +60,7 @@ pub(crate) enum Data {
     /// Paint a sheet of pictures with their captions; for a folder also with the source pictures,
     /// their boxes and the crops
     #[command(before_help = "Examples:\n  stackgan data preview data/cub --output cub.png\n  \
-        stackgan data preview data/toy/prepared/prepared-304.safetensors --output toy.png --count 16")]
+        stackgan data preview data/toy/prepared/prepared-304.safetensors \\\n      --output toy.png --count 16")]
     Preview {
         /// A dataset folder or a prepared file
         path: PathBuf,

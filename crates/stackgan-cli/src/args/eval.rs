@@ -10,9 +10,9 @@ use stackgan_eval::comparison::BOOTSTRAP;
 /// Measure how well a model paints; each number is given with the conditions of its measurement.
 #[derive(Args, Clone, Debug)]
 #[command(
-    before_help = "Examples:\n  stackgan eval -m demo/model.safetensors --data demo/data --num 500 --metrics colours,rp --candidates 10 \
+    before_help = "Examples:\n  stackgan eval -m demo/model.safetensors --data demo/data --num 500 \\\n      --metrics colours,rp --candidates 10 \
         --judge demo/encoder.safetensors\n  \
-        stackgan eval -m runs/00003-cub-stage2 --data data/cub --metrics fid,is,rp --judge encoder.safetensors"
+        stackgan eval -m runs/00003-cub-stage2 --data data/cub --metrics fid,is,rp \\\n      --judge encoder.safetensors"
 )]
 pub(crate) struct Eval {
     /// A model file, a run folder or `hub:OWNER/NAME`
@@ -29,8 +29,13 @@ pub(crate) struct Eval {
     #[arg(long, value_enum, default_value_t = Part::Test)]
     pub split: Part,
     /// The measures
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST",
-          default_values_t = [Metric::Fid, Metric::Kid, Metric::Is, Metric::Pr])]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "LIST",
+        default_value = "fid,kid,is,pr"
+    )]
     pub metrics: Vec<Metric>,
     /// Number of pictures to paint
     #[arg(long, default_value_t = 30_000, value_name = "N",
@@ -76,10 +81,10 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "FILE")]
     pub save_stats: Option<PathBuf>,
     /// Exit with code 5 if the FID is greater; only with an Inception network's published weights
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = distance)]
     pub max_fid: Option<f64>,
     /// Exit with code 5 if the Fréchet distance is greater, whatever the network
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = distance)]
     pub max_fd: Option<f64>,
     /// Write the JSON document to this file
     #[arg(long, value_name = "FILE")]
@@ -169,6 +174,13 @@ pub(crate) struct Nearest {
     /// Also print the JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+fn distance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x.is_finite() && x >= 0.0 => Ok(x),
+        _ => Err("expected a number from 0".to_owned()),
+    }
 }
 
 fn scale(text: &str) -> Result<f64, String> {

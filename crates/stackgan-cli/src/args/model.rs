@@ -22,7 +22,7 @@ pub(crate) enum Model {
     /// Import published or trained generators: of the TensorFlow release (a checkpoint), of the
     /// PyTorch release (a state dict); or a network for measurements
     #[command(
-        before_help = "Examples:\n  stackgan model import birds_model_164000.ckpt --encoder cub.safetensors --out birds.safetensors\n  \
+        before_help = "Examples:\n  stackgan model import birds_model_164000.ckpt --encoder cub.safetensors \\\n      --out birds.safetensors\n  \
                              stackgan model import netG_epoch_90.pth --out coco.safetensors"
     )]
     Import {

@@ -38,7 +38,7 @@ pub(crate) struct Painting {
 /// One seed or several.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Seeds {
-    /// The seed
+    /// The seed; default: 0
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     pub seed: Option<u64>,
     /// Several seeds: `0-7,9`
@@ -49,8 +49,8 @@ pub(crate) struct Seeds {
 /// Paint pictures from sentences. The same model, sentence and seed give the same pixels.
 #[derive(Args, Clone, Debug)]
 #[command(
-    before_help = "Examples:\n  stackgan generate -m demo/model.safetensors -p \"a red bird with a yellow belly\"\n  \
-                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 --grid",
+    before_help = "Examples:\n  stackgan generate -m demo/model.safetensors \\\n      -p \"a red bird with a yellow belly\"\n  \
+                         stackgan generate -m runs/00001-toy-stage2 --captions birds.txt --seeds 0-7 \\\n      --grid",
     group = ArgGroup::new("of_rows").args(["embeddings", "data"]).multiple(true)
 )]
 pub(crate) struct Generate {
@@ -91,8 +91,8 @@ pub(crate) struct Generate {
 /// Paint many sentences with one noise.
 #[derive(Args, Clone, Debug)]
 #[command(
-    before_help = "Examples:\n  stackgan edit -m demo -p \"a {red,blue,yellow} bird with a {black,white} belly\"\n  \
-                         stackgan edit -m runs/00001-toy-stage2 -p \"a bird with a {red,green} crown\" --seeds 0-3"
+    before_help = "Examples:\n  stackgan edit -m demo \\\n      -p \"a {red,blue,yellow} bird with a {black,white} belly\"\n  \
+                         stackgan edit -m runs/00001-toy-stage2 -p \"a bird with a {red,green} crown\" \\\n      --seeds 0-3"
 )]
 pub(crate) struct Edit {
     /// The model, how it paints, and the folder for the pictures
@@ -114,8 +114,8 @@ pub(crate) struct Edit {
 /// seed each.
 #[derive(Args, Clone, Debug)]
 #[command(
-    before_help = "Examples:\n  stackgan interpolate -m demo --from \"a red bird\" --to \"a blue bird with a white belly\"\n  \
-                         stackgan interpolate -m demo -p \"a red bird with a yellow belly\" --seeds 0-3 --frames 90"
+    before_help = "Examples:\n  stackgan interpolate -m demo --from \"a red bird\" \\\n      --to \"a blue bird with a white belly\"\n  \
+                         stackgan interpolate -m demo -p \"a red bird with a yellow belly\" --seeds 0-3 \\\n      --frames 90"
 )]
 pub(crate) struct Interpolate {
     /// The model, how it paints, and the folder for the pictures
@@ -123,7 +123,7 @@ pub(crate) struct Interpolate {
     pub painting: Painting,
     /// The sentence of the first frame
     #[arg(long, value_name = "TEXT", value_parser = sentence(), requires = "to",
-          conflicts_with = "prompt")]
+          conflicts_with = "prompt", required_unless_present = "prompt")]
     pub from: Option<String>,
     /// The sentence of the last frame. With two `--seeds`, the noise moves as well
     #[arg(long, value_name = "TEXT", value_parser = sentence(), requires = "from")]
@@ -166,7 +166,7 @@ pub(crate) struct Repro {
     /// Pictures by `generate` or `edit`, unchanged
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// The model that painted them: a file or a run folder
+    /// The model that painted them: a file, a run folder or `hub:OWNER/NAME`
     #[arg(short, long, value_name = "MODEL")]
     pub model: PathBuf,
     /// The text encoder, if the model neither contains nor names it: a folder, a file or

@@ -20,7 +20,7 @@ pub(crate) struct Serve {
     pub encoder: Option<PathBuf>,
     /// The address to listen on; port 0 takes any free port. An address that others can reach
     /// requires `--token-file`
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7860")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7860", value_parser = address)]
     pub listen: SocketAddr,
     /// Another name of this server, as browsers send it, for example birds.example; can be repeated
     #[arg(long, value_name = "NAME")]
@@ -29,4 +29,10 @@ pub(crate) struct Serve {
     /// `Authorization: Bearer`
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let parsed = local.as_deref().unwrap_or(text).parse();
+    parsed.map_err(|_| "expected an IP address and a port, such as 127.0.0.1:7860".to_owned())
 }

@@ -14,20 +14,20 @@ pub(crate) enum Text {
     /// Train a char-CNN-RNN on a dataset's own captions and pictures
     #[command(
         before_help = "Examples:\n  stackgan text train --data data/toy --out encoder.safetensors\n  \
-        stackgan text train --data data/cub --features efficientnet-lite0-57934424.pth --out encoder.safetensors"
+        stackgan text train --data data/cub \\\n      --features efficientnet-lite0-57934424.pth --out encoder.safetensors"
     )]
     Train(TextTrain),
     /// Import a published char-CNN-RNN (Reed's `.t7`, or a state dict as .pth or safetensors), or
     /// captions with their embeddings, to paint from (the releases' `.t7`, or an array with a list of
     /// its captions)
     #[command(before_help = "Examples:\n  \
-        stackgan text import lm_sje_nc4_cub_hybrid_gru18.t7 --out birds-encoder.safetensors\n  \
-        stackgan text import example_captions.t7 --made-by birds-encoder.safetensors --out captions.safetensors")]
+        stackgan text import lm_sje_nc4_cub_hybrid_gru18.t7 \\\n      --out birds-encoder.safetensors\n  \
+        stackgan text import example_captions.t7 --made-by birds-encoder.safetensors \\\n      --out captions.safetensors")]
     Import(TextImport),
     /// Encode sentences, or every caption of a dataset, as vectors
     #[command(before_help = "Examples:\n  \
-        stackgan text encode --encoder encoder.safetensors --data data/toy --output toy.safetensors\n  \
-        stackgan text encode --encoder hub:sentence-transformers/all-MiniLM-L6-v2 -p \"a red bird\" --output red.safetensors")]
+        stackgan text encode --encoder encoder.safetensors --data data/toy \\\n      --output toy.safetensors\n  \
+        stackgan text encode --encoder hub:sentence-transformers/all-MiniLM-L6-v2 \\\n      -p \"a red bird\" --output red.safetensors")]
     Encode(TextEncode),
 }
 

@@ -13,7 +13,7 @@ use super::positive::{hours, positive};
 /// Train one stage. Without further options it trains on toy birds that it draws itself.
 #[derive(Args, Clone, Debug)]
 #[command(before_help = "Examples:\n  stackgan train --stage 1 --data birds --hours 2.5\n  \
-                         stackgan train --stage 1 --preset cub --data data/cub --set optim.batch=32 --max-hours 8")]
+                         stackgan train --stage 1 --preset cub --data data/cub --set optim.batch=32 \\\n      --max-hours 8")]
 pub(crate) struct Train {
     /// 1: from a sentence to 64x64. 2: from that picture and the sentence to 256x256
     #[arg(long)]

@@ -28,11 +28,12 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
     let form = Form::from(args.json);
     let seeds = seeds(&args.seeds)?;
     let asked_rows = args.rows.as_deref().map(|rows| numbers("rows", rows)).transpose()?;
+    let said = args.captions.as_deref().filter(|file| file.is_file());
+    let captions = said.map_or(Ok(args.prompt.len()), |file| count(file, chunk))?;
+    let mut total = captions.saturating_mul(seeds.len()); // 0 if it is not known
     if args.grid {
-        let rows = asked_rows.as_ref().map_or(args.prompt.len(), Vec::len);
-        let said = args.captions.as_deref().filter(|file| file.is_file());
-        let captions = said.map_or(Ok(rows), |file| count(file, chunk))?;
-        fits(captions.saturating_mul(seeds.len()))?;
+        let rows = asked_rows.as_ref().map_or(0, Vec::len);
+        fits(total.max(rows.saturating_mul(seeds.len())))?;
         check_free(&asked.out.join(GRID))?;
     }
     let (painter, given, rows);
@@ -44,8 +45,9 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
             let at = EmbeddingsAt { file: args.embeddings.as_deref(), data: args.data.as_deref() };
             given = Given::open(&painter.named.model, at, context.manner)?;
             rows = asked_rows.unwrap_or_else(|| (0..FIRST.min(given.len() as u64)).collect());
+            total = rows.len().saturating_mul(seeds.len());
             if args.grid {
-                fits(rows.len().saturating_mul(seeds.len()))?;
+                fits(total)?;
             }
             Box::new(rows.chunks(chunk).map(|rows| given.read(rows, &painter.named.model)))
         } else {
@@ -55,7 +57,7 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
             unread = Unread::of(&painter.named.model);
             Box::new(sentences.map(|captions| painter.read(captions?)))
         };
-    let mut phase = Phase::new(context.manner, "painting", 0, "pictures");
+    let mut phase = Phase::new(context.manner, "painting", total as u64, "pictures");
     let (mut done, mut sheet) = (0, Vec::new());
     for batch in batches {
         let batch = batch?;
@@ -64,13 +66,13 @@ pub(super) fn run(args: &Generate, context: &Context) -> Result<()> {
             let saved = painter.save(&asked.out, done, &painted)?;
             phase.aside(|| form.show_one(&saved))?;
             done += 1;
+            phase.at(done as u64);
             if args.grid {
                 fits(sheet.len() + 1)?; // captions from a pipe cannot be counted before
                 sheet.push(painted.picture);
             }
             Ok(())
         })?;
-        phase.at(done as u64);
     }
     if args.grid && !sheet.is_empty() {
         let columns = match (args.columns, seeds.len()) {

@@ -28,7 +28,9 @@ pub(super) fn run(folder: &Path) -> Result<()> {
 
 /// The examples of a help text as a section of a page, line by line; empty if there are none.
 fn section(examples: &str) -> String {
-    let line = |line: &str| line.trim().replace('\\', "\\e").replace('-', "\\-") + "\n";
+    let line = |line: &str| {
+        line.strip_prefix("  ").unwrap_or(line).replace('\\', "\\e").replace('-', "\\-") + "\n"
+    };
     let lines: String = examples.lines().skip(1).map(line).collect(); // the first is the heading
     if lines.is_empty() { lines } else { format!(".SH EXAMPLES\n.nf\n{lines}.fi\n") }
 }

@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         made.iter().try_for_each(|row| features.push(row))?;
         pictures.extend(painted);
     }
-    let k = usize::from(args.k);
+    let k = usize::from(args.k).min(trained.len());
     let mut by_features = Nearest::new(&features, k);
     real_features(&painter.data, &trained, &measurer, context.manner, &mut |made| {
         Ok(by_features.offer(&made.features)?)
@@ -152,7 +152,7 @@ impl Found<'_> {
     /// A row for each picture: itself, the nearest by features, and the nearest by pixels,
     /// separated by gaps.
     fn sheet(&self, by_features: &[Vec<Near>], by_pixels: &[Vec<Near>]) -> Result<Picture> {
-        let k = usize::from(self.args.k);
+        let k = usize::from(self.args.k).min(self.trained.len());
         let side = self.painter.data.size().crop();
         let factor = side.div_ceil(SHOWN);
         let small = |picture: &Picture| picture.reduced(factor);

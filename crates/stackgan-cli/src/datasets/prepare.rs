@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use stackgan_data::dataset::Dataset;
+use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::prepared::{ImportReport, LeftOut, Prepared};
 use stackgan_data::sources::Sources;
 use stackgan_data::whole_file::sweep;
@@ -104,6 +104,9 @@ impl Importing {
             sources.import(&file, progress)
         })?;
         tell(&made, manner);
+        if !made.left_out.is_empty() && prepared.indices(Split::Test).is_empty() {
+            manner.say("no picture is left for testing: `eval` has `--split train`");
+        }
         Ok(prepared)
     }
 }

@@ -45,15 +45,20 @@ impl Evidence<'_> {
     /// # Errors
     /// If no measure has a value: the first failure, or code 2.
     pub(super) fn measure(&self, manner: Manner) -> Result<Measures> {
-        let metrics = &self.args.metrics;
+        let mut metrics: Vec<Metric> = Vec::new();
+        for metric in &self.args.metrics {
+            if !metrics.contains(metric) {
+                metrics.push(*metric);
+            }
+        }
         let (mut measures, mut left_out, mut failure) = (Vec::new(), Vec::new(), None);
         let mut phase = Phase::new(manner, "numbers", metrics.len() as u64, "measures");
         for (done, metric) in (1..).zip(metrics) {
-            match self.numbers(*metric) {
-                Ok(numbers) if numbers.is_empty() => left_out.push(why_not(*metric).to_owned()),
+            match self.numbers(metric) {
+                Ok(numbers) if numbers.is_empty() => left_out.push(why_not(metric).to_owned()),
                 Ok(numbers) => measures.extend(numbers),
                 Err(error) => {
-                    left_out.push(format!("{}: {}", name(*metric), in_a_line(&error)));
+                    left_out.push(format!("{}: {}", name(metric), in_a_line(&error)));
                     failure = failure.or(Some(error));
                 }
             }

@@ -86,7 +86,7 @@ pub(crate) fn part_indices(data: &Prepared, part: Part) -> Result<Vec<usize>> {
             "there is nothing to measure against",
             place,
             parts,
-            "name another part: `--split train`",
+            "measure against another part (`eval --split train`); a run that measures (`train --eval-every`) needs a test split",
         )
         .into());
     }

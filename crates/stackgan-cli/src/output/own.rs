@@ -1,4 +1,5 @@
-//! Keeps the files of this program, which take long to make, from results of another kind.
+//! Keeps the files of this program, which take long to make, and what datasets are made of from results
+//! of another kind.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,23 +14,44 @@ use crate::exit::Problem;
 /// Largest header that is read, in bytes: that of a prepared file holds less.
 const HEADER: u64 = 64 << 20;
 
+/// The extensions of pictures that are read, in lower case.
+const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+
 /// The kind of files of embeddings.
 pub(super) const EMBEDDINGS: &str = "embeddings";
 
 /// Refuses to replace a file that says of itself that this program made it, such as a model, unless
-/// it is of one of the kinds `replaced`. `option` names the file.
+/// it is of one of the kinds `replaced`; and a picture, its captions, or a table of them. `option`
+/// names the file.
 ///
 /// # Errors
 /// Code 2.
 pub(crate) fn spare((option, file): (&str, &Path), replaced: &[&str]) -> Result<()> {
-    let Some(kind) = kind(file).filter(|kind| !replaced.contains(&kind.as_str())) else {
-        return Ok(());
+    let (whose, found) = match (kind(file), part_of_a_dataset(file)) {
+        (Some(kind), _) if !replaced.contains(&kind.as_str()) => ("of this program", spoken(&kind)),
+        (None, Some(part)) => ("that may be a dataset's", part),
+        _ => return Ok(()),
     };
     let place = format!("option: {option} {}", file.display());
-    let parts = ("a free name", spoken(&kind));
     let remedy = "name another file; or remove this one, if it is no longer needed";
-    let what = "the result would replace a file of this program";
-    Err(Problem::usage(what, place, parts, remedy).into())
+    let what = format!("the result would replace a file {whose}");
+    Err(Problem::usage(what, place, ("a free name", found), remedy).into())
+}
+
+/// Whether a file is what folders of pictures are made of.
+fn part_of_a_dataset(file: &Path) -> Option<&'static str> {
+    let extension = file.extension()?.to_str()?.to_ascii_lowercase();
+    if !file.is_file() {
+        return None;
+    }
+    let is_table = file.file_stem().is_some_and(|stem| stem.eq_ignore_ascii_case("metadata"));
+    let captions = || PICTURES.iter().any(|picture| file.with_extension(picture).is_file());
+    match &*extension {
+        "csv" | "tsv" | "jsonl" if is_table => Some("a table of captions"),
+        "txt" if captions() => Some("the captions of the picture beside it"),
+        extension if PICTURES.contains(&extension) => Some("a picture"),
+        _ => None,
+    }
 }
 
 /// The kind of a file that says what it is in its header, whether the rest of it is sound or not.
@@ -95,6 +117,18 @@ mod tests {
         }
         let embeddings = ours("{\"kind\":\"embeddings\"}");
         assert!(allows(&embeddings, &[]).is_err() && allows(&embeddings, &[EMBEDDINGS]).is_ok());
+        for (name, spared) in [
+            ("a.jpg", true),
+            ("b.PNG", true),
+            ("a.txt", true),
+            ("alone.txt", false),
+            ("metadata.csv", true),
+            ("numbers.csv", false),
+        ] {
+            let file = dir.path().join(name);
+            std::fs::write(&file, "theirs").unwrap();
+            assert_eq!(spare(("--output", &file), &[]).is_err(), spared, "{name}");
+        }
         let mut theirs = ours("{}");
         assert!(allows(&theirs, &[]).is_ok(), "it has no kind");
         theirs.truncate(12);

@@ -158,7 +158,8 @@ fn opened(file: Option<&Path>, data: Option<(&Path, &Prepared)>) -> Result<Embed
         let folder = data.map(|(path, _)| path).filter(|path| path.is_dir());
         let folder = folder.map_or("DIR".to_owned(), quoted);
         let remedy = format!(
-            "import those that it was trained with: `stackgan data import {folder} --embeddings PATH`"
+            "import those that it was trained with: `stackgan data import {folder} --embeddings PATH`; \
+             a model that reads sentences takes captions, `--captions FILE`, as `stackgan data captions` writes them"
         );
         let what = "there are no embeddings to paint from";
         return Err(Problem::missing(what, place, "embeddings of the captions", remedy).into());

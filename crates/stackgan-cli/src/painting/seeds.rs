@@ -26,7 +26,9 @@ pub(crate) fn seeds(asked: &Seeds) -> Result<Vec<u64>> {
 pub(crate) fn numbers(of: &str, list: &str) -> Result<Vec<u64>> {
     let wrong = |found: &str| {
         let parts = (
-            format!("numbers and ranges, at most {MOST}: `0-7,9`"),
+            format!(
+                "at most {MOST} numbers below 2^64, or ranges from the smaller to the larger: `0-7,9`"
+            ),
             format!("`{}`", found.escape_debug()),
         );
         let (what, place) = (format!("the {of} cannot be read"), format!("option: --{of}"));

@@ -160,6 +160,23 @@ impl Record {
         }
     }
 
+    /// Checks that a resumed run is not given other weights to start from.
+    ///
+    /// # Errors
+    /// Code 2.
+    pub(crate) fn check_init_from(&self, args: &Train) -> Result<()> {
+        let Some(typed) = args.init_from.as_deref() else { return Ok(()) };
+        let kept = self.init_from.as_deref();
+        if kept.is_some_and(|kept| kept == typed || kept == lasting(typed)) {
+            return Ok(());
+        }
+        let place = format!("option: --init-from {}", typed.display());
+        let found = kept.map_or_else(|| "none".to_owned(), |kept| kept.display().to_string());
+        let parts = (format!("what the run started from: {found}"), "another model");
+        let remedy = "leave `--init-from` out to go on; or name a new folder";
+        Err(Problem::usage("the run has started already", place, parts, remedy).into())
+    }
+
     /// Its file in a run folder.
     pub(crate) fn file(run: &Path) -> PathBuf {
         run.join("run.json")

@@ -44,6 +44,8 @@ pub(crate) fn train_stage(
     // What goes on is recorded at its start, after all refusals.
     let mut begun = !dir.files().config().is_file();
     if begun {
+        // The settings first: without them a record would begin a run with others.
+        dir.write(&dir.files().config(), setup.config.to_toml()?.as_bytes())?;
         record.begin(dir, 0, &device)?;
     }
     let (mut board, mut report) = (Board::new(dir.path()), RunReport::new(dir));

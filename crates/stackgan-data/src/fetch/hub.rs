@@ -55,7 +55,7 @@ impl Repository {
         Err(Error::config(
             "no name of a model on the hub",
             ("hub:OWNER/NAME or hub:OWNER/NAME@REVISION", format!("`hub:{}`", text.escape_debug())),
-            "give a name such as hub:sentence-transformers/all-MiniLM-L6-v2",
+            "give the owner of the repository and its name",
         ))
     }
 

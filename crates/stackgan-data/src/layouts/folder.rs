@@ -23,6 +23,7 @@
 mod class_names;
 mod found;
 mod near;
+mod quotes;
 mod sides;
 mod survey;
 mod table;

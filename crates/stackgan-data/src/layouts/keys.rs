@@ -18,12 +18,19 @@ pub(crate) fn checked_key<'k>(key: &'k str, file: &Path, entry: usize) -> Result
     if safe {
         return Ok(key);
     }
+    let remedy = if key.contains('\\') {
+        "write `/` between the names of folders, and paths from the dataset's folder on"
+    } else if key.starts_with('/') {
+        "write paths from the dataset's folder on, without a `/` before them"
+    } else {
+        "do not use this file unless you trust its source; a name must stay inside the dataset"
+    };
     Err(Error::malformed(
         file,
         "picture name is not safe",
         format!("entry {entry}"),
         ("a relative path of plain names", format!("\"{}\"", printable(key))),
-        "do not use this file unless you trust its source; a name must stay inside the dataset",
+        remedy,
     ))
 }
 

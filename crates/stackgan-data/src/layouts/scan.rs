@@ -2,7 +2,7 @@
 
 use super::keys::{checked_key, inside};
 use super::painted::is_run;
-use crate::error::printable;
+use crate::error::{first_few, printable};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ pub(super) const OWN: &str = "prepared";
 ///
 /// # Errors
 /// When a folder cannot be read or is nested too deep, the name of a picture or caption file is
-/// unsafe, or a link leads out of `root`. Other files may have any name; those whose names are not
+/// unsafe, or a link leads out of `root` or to nothing. Other files may have any name; those whose names are not
 /// UTF-8 are skipped.
 pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let root = root.canonicalize().map_err(|e| Error::read(root, e))?;
     let mut found = BTreeMap::new();
-    let mut unsafe_names = Vec::new();
+    let (mut unsafe_names, mut lost) = (Vec::new(), Vec::new());
     let mut open = vec![(root.clone(), String::new(), 0)];
     while let Some((folder, prefix, depth)) = open.pop() {
         for entry in std::fs::read_dir(&folder).map_err(|e| Error::read(&folder, e))? {
@@ -71,25 +71,35 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
                 }
                 if kind.is_file() {
                     found.insert(relative, entry.path());
-                } else if let Some(path) = inside(&root, &relative)?
-                    && path.is_file()
-                {
-                    found.insert(relative, path);
+                    continue;
+                }
+                match inside(&root, &relative)? {
+                    Some(path) if path.is_file() => drop(found.insert(relative, path)),
+                    Some(_) => {} // a folder, a pipe
+                    None if is_key(name) || !name.contains('.') => lost.push(relative),
+                    None => {}
                 }
             }
         }
     }
+    lost.sort();
+    if !lost.is_empty() {
+        return Err(Error::malformed(
+            &root,
+            "links lead to nothing",
+            "symbolic links",
+            ("what they lead to", first_few(&lost)),
+            "mount or fetch what they lead to, copy it into the dataset's folder, or remove the links",
+        ));
+    }
     unsafe_names.sort();
-    let Some((first, path)) = unsafe_names.first() else { return Ok(found) };
-    let count = match unsafe_names.len() {
-        1 => printable(first),
-        count => format!("{count} other names, the first {}", printable(first)),
-    };
+    let Some((_, path)) = unsafe_names.first() else { return Ok(found) };
+    let names: Vec<&str> = unsafe_names.iter().map(|(name, _)| name.as_str()).collect();
     Err(Error::malformed(
         path,
         "name of a picture or of its captions is not safe",
         "its name",
-        ("at most 1024 bytes without `\\`, `:` and control characters", count),
+        ("at most 1024 bytes without `\\`, `:` and control characters", first_few(&names)),
         "rename these files, or their folders",
     ))
 }
@@ -152,6 +162,12 @@ mod tests {
         std::os::unix::fs::symlink("a.jpg", root.join("b.jpg")).unwrap();
         std::os::unix::fs::symlink(".", root.join("loop")).unwrap();
         assert_eq!(files(&root).unwrap().len(), 2);
+        for name in ["d.png", "class"] {
+            std::os::unix::fs::symlink("/unmounted/d", root.join(name)).unwrap();
+            let error = files(&root).unwrap_err().to_string();
+            assert!(error.contains("lead to nothing") && error.contains(name), "{error}");
+            std::fs::remove_file(root.join(name)).unwrap();
+        }
         std::fs::write(dir.path().join("secret"), "x").unwrap();
         std::os::unix::fs::symlink("../secret", root.join("c.jpg")).unwrap();
         assert!(files(&root).unwrap_err().to_string().contains("leads out"));
@@ -166,7 +182,8 @@ mod tests {
         }
         std::fs::write(dir.path().join("notes: mine.md"), "x").unwrap();
         let error = files(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("3 other names, the first at 12:30:02.jpg"), "{error}");
+        let all = "at 12:30:02.jpg, at 12:30:05.jpg, at 12:30:09.jpg";
+        assert!(error.contains(all), "{error}");
         assert!(error.contains("rename these files"), "{error}");
     }
 

@@ -4,29 +4,36 @@
 const at = (id) => document.getElementById(id);
 const ROWS = 24; // rows that are kept on the page
 let models = [];
-let limits = { pictures: 8, caption: 1000, scale: 4 };
 const SLIDERS = { z: "z_scale", eps: "eps_scale" };
 const moved = new Set(); // sliders that were moved: without, a model paints with noise of its own
 
 // The token of a server that others can reach: behind # in the address, so that it is sent to no server and is in no log.
 // All that is behind #token= is the token: + and % are characters of it.
-const token = location.hash.startsWith("#token=") ? location.hash.slice("#token=".length) : "";
-const headers = { "Content-Type": "application/json" };
-if (token) headers.Authorization = `Bearer ${token}`;
-addEventListener("hashchange", () => location.reload()); // a browser alone does not load the page again for another token
+const TOKEN = "#token=";
 
 async function ask(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const token = location.hash.startsWith(TOKEN) ? location.hash.slice(TOKEN.length) : "";
+  if (token) headers.Authorization = `Bearer ${token}`;
   const request = body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers };
-  let response;
+  let status, text;
   try {
-    response = await fetch(path, request);
+    const response = await fetch(path, request);
+    status = response.status;
+    text = await response.text();
   } catch {
     throw new Error("the server does not answer: is it still running?");
   }
-  const told = await response.json();
-  if (response.ok) return told;
-  const needed = "this server wants its token: open the page with #token=… behind its address";
-  throw new Error(response.status === 401 ? needed : told.error.message);
+  let told;
+  try {
+    told = JSON.parse(text);
+  } catch {} // a page of a server in between
+  if (status === 200 && (told?.data || told?.pictures)) return told;
+  let why = told?.error?.message;
+  if (!why) why = `a server in between answered with status ${status}, not the model's server`;
+  else if (status === 401 && token) why = "the token in the address is not this server's";
+  else if (status === 401) why = "this server wants its token: open the page with #token=… behind its address";
+  throw Object.assign(new Error(why), { field: told?.error?.param });
 }
 
 function make(kind, text, className) {
@@ -125,7 +132,6 @@ function row(asked) {
   section.append(heading, list);
   at("rows").prepend(section);
   at("empty").hidden = true;
-  while (at("rows").children.length > ROWS) drop(at("rows").lastElementChild);
   return section;
 }
 
@@ -155,44 +161,109 @@ function fill(section, told) {
 }
 
 let busy = false;
+let readings = 0; // of several at once, the last counts
+const used = new Set(); // seeds that were painted
 
-async function paint() {
-  if (busy || !at("ask").reportValidity() || models.length === 0) return;
+// The buttons are not `disabled`, because they would lose the focus.
+function show() {
+  for (const id of ["paint", "others"]) at(id).setAttribute("aria-disabled", busy || at("settings").disabled);
+}
+
+// Reads the list of models. Without it the form cannot be used, and the reason is shown; what was typed and chosen stays.
+async function read() {
+  const mine = ++readings;
+  say("reading the list of models …");
+  let failed = "";
+  try {
+    const told = await ask("/v1/models");
+    if (mine === readings) offer(told);
+  } catch (error) {
+    failed = error.message;
+  }
+  if (mine !== readings) return false;
+  if (document.activeElement === at("retry") && !failed) at("caption").focus();
+  at("settings").disabled = failed !== "";
+  at("retry").hidden = !failed;
+  show();
+  say(failed, failed !== "");
+  return !failed;
+}
+
+function offer(told) {
+  if (told.data.length === 0) throw new Error("this server has no models");
+  const before = model();
+  models = told.data;
+  at("count").max = told.limits.pictures;
+  for (const id of Object.keys(SLIDERS)) at(id).max = told.limits.scale;
+  at("caption").maxLength = told.limits.caption;
+  at("model").replaceChildren(...models.map((m) => new Option(m.id, m.id, false, m.id === before?.id)));
+  at("model-label").hidden = models.length < 2;
+  const datasets = [...new Set(models.map((m) => m.dataset))].join(", ");
+  at("about").textContent = `A sentence goes in, a picture comes out. Trained on: ${datasets}.`;
+  if (model().sha256 !== before?.sha256) chosen();
+}
+
+// Whether pictures can be asked for.
+async function ready() {
+  if (busy || (at("settings").disabled && !(await read()))) return false;
+  at("caption").value = at("caption").value.trim();
+  return at("ask").reportValidity();
+}
+
+async function paint(first) {
   const count = Number(at("count").value);
-  const first = Number(at("seed").value);
+  const { id, sha256 } = model();
   const asked = {
-    model: model().id,
+    model: id,
     caption: at("caption").value,
     seeds: Array.from({ length: count }, (_, i) => first + i),
     stage: Number(at("stage").value),
   };
-  for (const [id, name] of Object.entries(SLIDERS)) if (moved.has(id)) asked[name] = Number(at(id).value);
+  for (const [slider, name] of Object.entries(SLIDERS)) if (moved.has(slider)) asked[name] = Number(at(slider).value);
   busy = true;
-  at("paint").disabled = at("others").disabled = true;
+  show();
   say("painting …");
   const section = row(asked);
   const begun = performance.now();
   try {
-    fill(section, await ask("/api/v1/generate", asked));
+    const told = await ask("/api/v1/generate", asked);
     const seconds = (performance.now() - begun) / 1000;
-    say(`${count} ${count === 1 ? "picture" : "pictures"} in ${seconds.toFixed(seconds < 10 ? 2 : 0)} s`);
+    fill(section, told);
+    asked.seeds.forEach((seed) => used.add(seed));
+    while (at("rows").children.length > ROWS) drop(at("rows").lastElementChild);
+    const done = `${count} ${count === 1 ? "picture" : "pictures"} in ${seconds.toFixed(seconds < 10 ? 2 : 0)} s`;
+    say(done);
+    const changed = told.pictures[0].provenance.model_sha256 !== sha256 && (await read());
+    if (changed) say(`${done}; the server's model “${id}” has changed, and these are the new one's`);
   } catch (error) {
     drop(section);
     at("empty").hidden = at("rows").children.length > 0;
     say(error.message, true);
+    const changed = ["model", "stage"].includes(error.field) && (await read());
+    if (changed) say(`the server's models have changed: now “${model().id}” is chosen; paint again`, true);
   }
   busy = false;
-  at("paint").disabled = at("others").disabled = false;
+  show();
 }
 
-at("ask").addEventListener("submit", (event) => {
+// Paints with the next seeds that were not used yet.
+async function others() {
+  if (!(await ready())) return;
+  const shown = at("seed").value;
+  let first = Number(shown);
+  for (let seed = first; seed < first + Number(at("count").value); seed++) if (used.has(seed)) first = seed + 1;
+  if (first > Number(at("seed").max)) return say("no larger seeds are left: choose a smaller first seed", true);
+  await paint(first);
+  if (used.has(first) && at("seed").value === shown) at("seed").value = first;
+}
+
+at("ask").addEventListener("submit", async (event) => {
   event.preventDefault();
-  paint();
+  if (await ready()) paint(Number(at("seed").value));
 });
-at("others").addEventListener("click", () => {
-  at("seed").value = Number(at("seed").value) + Number(at("count").value);
-  paint();
-});
+at("caption").addEventListener("invalid", () => say("type a sentence that should be painted", true));
+at("others").addEventListener("click", others);
+at("retry").addEventListener("click", read);
 at("model").addEventListener("change", chosen);
 at("stage").addEventListener("change", scales);
 at("usual").addEventListener("click", asTrained);
@@ -202,18 +273,5 @@ for (const id of Object.keys(SLIDERS)) {
     scales();
   });
 }
-
-ask("/v1/models")
-  .then((told) => {
-    models = told.data;
-    limits = told.limits;
-    at("count").max = limits.pictures;
-    for (const id of Object.keys(SLIDERS)) at(id).max = limits.scale;
-    at("caption").maxLength = limits.caption;
-    at("model").replaceChildren(...models.map((m) => new Option(m.id, m.id)));
-    at("model-label").hidden = models.length < 2;
-    const datasets = [...new Set(models.map((m) => m.dataset))].join(", ");
-    at("about").textContent = `A sentence goes in, a picture comes out. Trained on: ${datasets}.`;
-    chosen();
-  })
-  .catch((error) => say(error.message, true));
+addEventListener("hashchange", read); // for another token
+read();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use stackgan_core::noise::{Draws, Noise, Stream};
+use stackgan_data::counted;
 use stackgan_data::loader::scaled;
 
 use super::{HardBatches, SIDE, TextSource};
@@ -71,6 +72,14 @@ impl Batches {
             {
                 classes.entry(class).or_default().push(picture);
             }
+        }
+        if classes.len() < 2 {
+            return Err(Error::Config {
+                key: "data".to_owned(),
+                expected: "pictures of two classes or more, with captions".to_owned(),
+                found: counted(classes.len() as u64, "class"),
+                remedy: "give it more pictures: the encoder learns to tell them apart".to_owned(),
+            });
         }
         if classes.len() < cfg.batch {
             return Err(Error::Config {

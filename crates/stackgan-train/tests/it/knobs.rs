@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, Params, Recipe, Stage, residual};
@@ -362,6 +362,11 @@ fn stage1_is_tuned_under_stage2_and_resumes_exactly() {
     let alone = (start().0, Start::default());
     let error = go(&folder, "alone", &cfg, alone, 1).unwrap_err().to_string();
     assert!(error.contains("finetune_stage1") && error.contains("--stage1 RUN"), "{error}");
+    let (model, mut divided) = start();
+    let u = Tensor::ones(2, DType::F32, &Device::Cpu).unwrap();
+    divided.stage1_discriminator.as_mut().unwrap().insert("encode_img.0.weight_u".to_owned(), u);
+    let error = go(&folder, "divided", &cfg, (model, divided), 1).unwrap_err().to_string();
+    assert!(error.contains("finetune_stage1") && error.contains("spectral_norm"), "{error}");
     cfg.knobs.finetune_stage1 = 0.0;
     go(&folder, "frozen", &cfg, (Some(stage1(&cfg).0), Start::default()), 1).unwrap();
     let checkpoints = folder.folder.path().join("frozen/checkpoints");

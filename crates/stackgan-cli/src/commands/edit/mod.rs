@@ -43,9 +43,9 @@ pub(super) fn run(args: &Edit, context: &Context) -> Result<()> {
             phase.aside(|| form.show_one(&saved))?;
             sheet.put(table.place(done), &painted.picture);
             done += 1;
+            phase.at(done as u64);
             Ok(())
         })?;
-        phase.at(done as u64);
     }
     let path = out.join(EDIT);
     write_file(&path, &painter.composed(&sheet.picture())?)?;

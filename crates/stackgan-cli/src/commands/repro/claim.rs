@@ -55,9 +55,9 @@ impl<'a> Claim<'a> {
 }
 
 fn silent(file: &Path, expected: &str, found: String) -> Problem {
-    let what = "this file does not say how its picture was painted";
+    let what = "this is no whole picture that says how it was painted";
     let remedy = "take a picture of `stackgan generate` or `stackgan edit` as it was written: many programs drop what is \
-                  beside the pixels, and sheets are of many pictures";
+                  beside the pixels, sheets are of many pictures, and a file that was cut off is to be copied again";
     Problem::data(what, file, (expected, found), remedy)
 }
 

@@ -58,8 +58,11 @@ pub(super) struct Facts {
     /// What it trains on, if it was named.
     pub data: Option<String>,
     pub stage: Option<Stage>,
-    /// Number of steps at the last report.
+    /// Number of steps at the last report, or at a later checkpoint.
     pub step: u64,
+    /// Number of steps at the last report; 0 before the first.
+    #[serde(skip)]
+    pub reported: u64,
     /// Number of steps of the whole run.
     pub steps: Option<u64>,
     pub epoch: u64,
@@ -103,7 +106,8 @@ impl Facts {
         let reported = terms.values().filter_map(|p| p.last()).map(|p| p.0).fold(0.0, f64::max);
         let checkpoint = checkpoints(path).last().map(|(step, _)| *step);
         // A stop saves between two reports.
-        let step = (reported as u64).max(checkpoint.unwrap_or(0));
+        let reported = reported as u64;
+        let step = reported.max(checkpoint.unwrap_or(0));
         let epoch = last.remove("epoch").unwrap_or(0.0) as u64;
         last.retain(|name, _| !["step", "seconds", "since"].contains(&name.as_str()));
         let planned = config.as_ref().map(|c| c.optim.steps).filter(|steps| *steps > 0);
@@ -120,6 +124,7 @@ impl Facts {
             data: record.as_ref().and_then(|r| r.data.as_deref()).map(path_text),
             stage,
             step,
+            reported,
             steps,
             epoch,
             batch: config.map(|c| c.optim.batch),
@@ -181,14 +186,14 @@ mod tests {
         let stats = "{\"step\":10,\"epoch\":0,\"seconds\":5.0,\"since\":0,\"d_loss\":1.5}\n{\"step\":20,\"epoch\":1,\"seconds\":10.0,\"since\":0,\"d_loss\":1.25}\n";
         std::fs::write(run.join("stats.jsonl"), stats).unwrap();
         std::fs::create_dir(run.join("checkpoints")).unwrap();
-        std::fs::write(run.join("checkpoints/step-0000020.safetensors"), "x").unwrap();
-        std::fs::write(run.join("checkpoints/.tmp-step-0000030.safetensors"), "x").unwrap();
+        std::fs::write(run.join("checkpoints/step-0000030.safetensors"), "x").unwrap();
+        std::fs::write(run.join("checkpoints/.tmp-step-0000040.safetensors"), "x").unwrap();
         let facts = Facts::read(run);
         assert_eq!(
-            (facts.state, facts.step, facts.epoch, facts.checkpoint),
-            (State::Done, 20, 1, Some(20))
+            (facts.state, facts.step, facts.reported, facts.epoch, facts.checkpoint),
+            (State::Done, 30, 20, 1, Some(30))
         );
-        assert_eq!((facts.steps_a_second, facts.seconds_left), (Some(2.0), Some(10.0)));
+        assert_eq!((facts.steps_a_second, facts.seconds_left), (Some(2.0), Some(5.0)));
         assert_eq!(facts.last, [("d_loss".to_owned(), 1.25)].into());
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use stackgan_train::policy::OnNonFinite;
 use stackgan_train::run_files::RunFiles;
 
 use super::facts::{Facts, State};
@@ -121,7 +122,7 @@ fn next(facts: &Facts) -> Vec<String> {
             match ended_by(facts) {
                 Some(step) => vec![
                     format!("stackgan replay {}", quoted(&step)),
-                    format!("{go_on} --on-nonfinite rollback:3"),
+                    format!("{go_on} --on-nonfinite rollback:{}", left_out(&facts.path) + 3),
                 ],
                 None => vec![go_on],
             }
@@ -133,6 +134,14 @@ fn next(facts: &Facts) -> Vec<String> {
             _ => format!("stackgan generate -m {folder} -p \"…\""),
         }],
         _ => Vec::new(),
+    }
+}
+
+/// Number of bad steps that a run may leave out, as it was told.
+fn left_out(run: &Path) -> u64 {
+    match Record::read(run).and_then(|record| record.on_nonfinite) {
+        Some(OnNonFinite::Rollback(steps)) => steps,
+        Some(OnNonFinite::Stop) | None => 0,
     }
 }
 

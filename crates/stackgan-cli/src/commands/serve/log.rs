@@ -41,6 +41,7 @@ impl Log {
     pub(super) fn tell(&self, event: &Event) {
         match event {
             Event::Painted { request, caption, pictures, waited, took } => {
+                self.say_rest();
                 self.manner.say(format!(
                     "request {request}: `{}`, {} in {:.2} s, waited {:.2} s",
                     shown(caption, SHOWN),
@@ -53,9 +54,7 @@ impl Log {
                 // A poisoned lock means that writing a line panicked: continue with the next ones.
                 let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
                 let (told, before) = refusals.next(Instant::now());
-                if let Some(left_out) = before {
-                    self.manner.say(format!("refused: {} more", counted(left_out, "request")));
-                }
+                self.say_more(before);
                 if told {
                     let message = shown(message, REFUSAL);
                     self.manner.say(format!("request {request}: {status}, {message}"));
@@ -66,6 +65,25 @@ impl Log {
             }
             _ => {}
         }
+    }
+
+    /// Says how many refusals were left out since the last that was told.
+    fn say_rest(&self) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let left_out = std::mem::take(&mut refusals.left_out);
+        self.say_more(Some(left_out).filter(|left_out| *left_out > 0));
+    }
+
+    fn say_more(&self, left_out: Option<u64>) {
+        if let Some(left_out) = left_out {
+            self.manner.say(format!("refused: {}", counted(left_out, "more request")));
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.say_rest();
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod log;
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Once;
 
 use anyhow::{Context as _, Result};
 use stackgan_data::formats::read_bounded;
@@ -22,11 +24,17 @@ use log::Log;
 /// Maximum size of a token file in bytes.
 const LARGEST_TOKEN: u64 = 8 << 10;
 
+/// What is said when a signal arrives.
+const ENDING: &str =
+    "ending: what is being painted and sent is finished first; a second Ctrl-C ends at once";
+
 /// Serves until a signal arrives.
 pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
     let token = args.token_file.as_deref().map(token).transpose()?;
     let hosts = args.allow_host.iter().map(|name| {
-        Host::parse(name).with_context(|| format!("option: --allow-host {}", name.escape_debug()))
+        let place =
+            || format!("the name is no server's\n  option: --allow-host {}", name.escape_debug());
+        Host::parse(name).with_context(place)
     });
     let hosts = hosts.collect::<Result<Vec<_>>>()?;
     let listener = listen(args.listen, token.as_ref())?;
@@ -35,15 +43,24 @@ pub(super) fn run(args: &Serve, context: &Context) -> Result<()> {
     print(format!("http://{address}/"))?;
     let manner = context.manner;
     let host = match address.ip().is_unspecified() {
-        true => ", with this machine's name for the address",
+        true => {
+            ", with this machine's IP address in place of this one, or a name that `--allow-host` gives"
+        }
         false => "",
     };
     let secret = token.as_ref().map_or("", |_| ", with `#token=` and the token after it");
     manner.say(format!("open it in a browser{host}{secret}; Ctrl-C ends the server"));
     let options = Options { hosts, token, ..Options::default() };
     let stopper = Stopper::listen()?;
-    let stop = move || stopper.reason().is_some();
     let log = Log::new(manner);
+    let ending = Once::new();
+    let stop = move || {
+        let stops = stopper.reason().is_some();
+        if stops {
+            ending.call_once(|| manner.say(ENDING));
+        }
+        stops
+    };
     stackgan_serve::serve(listener, &shelf, options, move |event| log.tell(&event), stop)?;
     Ok(())
 }
@@ -57,9 +74,18 @@ fn listen(address: SocketAddr, token: Option<&Token>) -> Result<TcpListener> {
         return Err(Problem::usage("others could use this server", place, parts, remedy).into());
     }
     TcpListener::bind(address).map_err(|error| {
-        let parts = ("a port that is free", error.to_string());
-        let remedy = "give another one: `--listen 127.0.0.1:0` takes any";
-        Problem::usage("the server cannot listen", place, parts, remedy).into()
+        let (expected, remedy) = match error.kind() {
+            ErrorKind::AddrNotAvailable => (
+                "an address of this machine",
+                "listen on 127.0.0.1 for this machine alone, on 0.0.0.0 for others",
+            ),
+            ErrorKind::PermissionDenied => {
+                ("a port that this user may open", "give one above 1023: `--listen 127.0.0.1:7860`")
+            }
+            _ => ("a port that is free", "give another one: `--listen 127.0.0.1:0` takes any"),
+        };
+        Problem::usage("the server cannot listen", place, (expected, error.to_string()), remedy)
+            .into()
     })
 }
 
@@ -130,7 +156,7 @@ fn token(path: &Path) -> Result<Token> {
         return Err(Problem::missing("there is no such file", place, expected, remedy).into());
     }
     let bytes = read_bounded(path, LARGEST_TOKEN)?;
-    Token::parse(&bytes).context(place)
+    Token::parse(&bytes).with_context(|| format!("the server has no secret\n  {place}"))
 }
 
 #[cfg(test)]

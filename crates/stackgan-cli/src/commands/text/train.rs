@@ -69,6 +69,7 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     let stopper = Stopper::listen()?.until(args.max_hours.map(in_hours));
     let mut unfinished = Unfinished::beside(&args.out, &of, stopper.clone());
     let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
+    check_new(&args.out)?; // another process may have made it meanwhile
     write_kept(&args.out, &encoder.to_bytes()?)?;
     Unfinished::forget(&args.out);
     let unscored = "stopped before the encoder is scored; it is written";

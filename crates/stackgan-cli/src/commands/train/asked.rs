@@ -50,6 +50,11 @@ impl Asked {
             let run = run.display();
             context.manner.say(format!("there is no run in {run}: a new one begins"));
         }
+        if let (None, Some(_), Some(run)) = (&resumed, &record, &args.run) {
+            let run = run.display();
+            let told = "the run in it has no settings yet: it takes those of the preset, and what is typed";
+            context.manner.say(format!("{run}: {told}"));
+        }
         let planned = record.as_ref().is_some_and(|record| record.plan.is_some());
         let base = match resumed.as_deref().map(|dir| RunFiles::of(dir).config()) {
             None => Base::Preset,
@@ -65,6 +70,7 @@ impl Asked {
         check_stage(args.stage, config.stage, resumed.as_deref())?;
         if let Some(kept) = record.as_ref().filter(|_| resumed.is_some()) {
             kept.check_preset(args)?;
+            kept.check_init_from(args)?;
         }
         let note = chosen.note().filter(|_| resumed.is_none());
         let mut wanted = Record::of(args, record, chosen.name);

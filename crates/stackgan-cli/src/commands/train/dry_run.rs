@@ -97,7 +97,7 @@ pub(super) fn plan(
     if let Some(low) = &low {
         config.check_over(low)?;
     }
-    start::find(&wanted, &config, (resumed, context))?.generator(&config)?;
+    start::find(&wanted, &config, (resumed, context))?.check(&config)?;
     let beside = (low.as_ref(), &pretrained);
     estimate::check(&config, beside, &context.device)?;
     if let Some(hours) = hours {

@@ -105,9 +105,13 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Measures if the event is a checkpoint that is due, and returns a message.
+    /// Measures if the event is a checkpoint that is due, or the end of a run whose last checkpoint was
+    /// not measured, and returns a message.
     pub(super) fn on(&mut self, event: &TrainEvent, dir: &RunDir) -> Option<String> {
-        let TrainEvent::Checkpoint { step, .. } = event else { return None };
+        let (TrainEvent::Checkpoint { step, .. } | TrainEvent::Finished { step, .. }) = event
+        else {
+            return None;
+        };
         // A run that went back measures again.
         let due = *step < self.last || *step / self.every > self.last / self.every;
         if *step == 0 || !due {

@@ -20,8 +20,9 @@ use crate::exit::Problem;
 use crate::models::load;
 use crate::run::Record;
 
-/// Loads what the record and the settings name. A resumed run can also use its own checkpoint,
-/// because the named files may no longer exist.
+/// Loads what the record and the settings name. A run that goes on has its generator in its own
+/// checkpoint, and can have Stage-I's discriminator from there, because the named files may no longer
+/// exist.
 ///
 /// # Errors
 /// Code 4 if something does not exist, 3 if it is damaged, 2 for a sigma that was not trained.
@@ -36,7 +37,7 @@ pub(super) fn find(
         check_conditioning(stage1, config)?;
     }
     let generator = match &wanted.init_from {
-        Some(model) if model.exists() || own()?.is_none() => Some(load(model, context)?.model),
+        Some(model) if own()?.is_none() => Some(load(model, context)?.model),
         _ => None,
     };
     let stage1_discriminator = match &wanted.stage1 {

@@ -1,6 +1,7 @@
 //! The tables of a user's own folder: `metadata.csv` and `metadata.jsonl` (Hugging Face's
 //! `ImageFolder`).
 
+use super::quotes::{self, Fault};
 use crate::captions::{MAX_CAPTION, one_line};
 use crate::counted;
 use crate::dataset::{BoundingBox, Split};
@@ -211,6 +212,7 @@ fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str
 pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let mut open = open(file)?;
     let separator = separator(open.fill_buf().map_err(|e| Error::read(file, e))?);
+    check_quotes(file, separator)?;
     let mut reader = csv::ReaderBuilder::new();
     let mut reader = reader.flexible(false).delimiter(separator).from_reader(open);
     let malformed = |e: &csv::Error| {
@@ -276,6 +278,19 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
     Ok(table)
 }
 
+/// Refuses a table in which quotation marks join what should be several values or rows.
+fn check_quotes(file: &Path, separator: u8) -> Result<()> {
+    let fault = quotes::fault(open(file)?, separator).map_err(|e| Error::read(file, e))?;
+    let Some((fault, row)) = fault else { return Ok(()) };
+    let (what, found) = match fault {
+        Fault::Open => ("quotation mark is never closed", "the end of the table"),
+        Fault::Closed => ("quotation mark closes within a value", "text behind it"),
+    };
+    let (place, expected) =
+        (format!("row {row}"), "`\"` behind the value, and `\"\"` for one in it");
+    Err(Error::malformed(file, what, place, (expected, found), CORRECT))
+}
+
 #[derive(serde::Deserialize)]
 struct Line {
     file_name: String,
@@ -289,14 +304,14 @@ struct Line {
 }
 
 #[derive(serde::Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a caption is a text, or a list of texts")]
 enum Texts {
     One(String),
     Many(Vec<String>),
 }
 
 #[derive(serde::Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a class is a name, or a whole number")]
 enum Label {
     Number(i64),
     Name(String),

@@ -116,6 +116,20 @@ fn a_text_with_the_separator_wants_quotation_marks() {
     assert!(!said.contains("CSV error"), "{said}");
 }
 
+/// The reader of tables would take the rows behind it for a part of the caption.
+#[test]
+fn a_quotation_mark_that_is_not_closed_is_refused_with_its_row() {
+    for (rows, found) in [
+        ("a.jpg,one\nb.jpg,\"a red bird\nc.jpg,three\n", "never closed"),
+        ("a.jpg,one\nb.jpg,\"a red bird\nc.jpg,\"three\"\n", "closes within a value"),
+    ] {
+        let table = format!("file_name,text\n{rows}");
+        let pictures = ["a.jpg", "b.jpg", "c.jpg"].map(|name| (name, ""));
+        let said = error(&[&pictures[..], &[("metadata.csv", &table)]].concat());
+        assert!(said.contains(found) && said.contains("row 2"), "{said}");
+    }
+}
+
 #[test]
 fn a_table_adds_boxes_classes_and_splits_to_captions_beside() {
     let table = "file_name,label,split,x,y,width,height\na.jpg,finch,train,1,2,3.5,4\nb.jpg,wren,test,,,,\n";

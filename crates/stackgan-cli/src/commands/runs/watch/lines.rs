@@ -23,8 +23,9 @@ const SHOWN: &[&str] = &[
 pub(super) fn run(mut watched: Watched) -> Result<()> {
     let mut printed = 0;
     loop {
-        if watched.facts.step > printed {
-            printed = watched.facts.step;
+        // A run that went back reports its steps again.
+        if watched.facts.reported != printed {
+            printed = watched.facts.reported;
             print_to_reader(line(&watched.facts))?;
         }
         if watched.facts.state != State::Running {
@@ -38,7 +39,7 @@ pub(super) fn run(mut watched: Watched) -> Result<()> {
 }
 
 fn line(facts: &Facts) -> String {
-    let mut line = format!("step {}", facts.step);
+    let mut line = format!("step {}", facts.reported);
     if let Some(steps) = facts.steps {
         line += &format!("/{steps}");
     }
