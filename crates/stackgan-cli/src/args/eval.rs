@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
 use stackgan_eval::comparison::BOOTSTRAP;
@@ -12,11 +12,12 @@ use stackgan_eval::comparison::BOOTSTRAP;
 #[command(
     before_help = "Examples:\n  stackgan eval -m demo/model.safetensors --data demo/data --num 500 \\\n      --metrics colours,rp --candidates 10 \
         --judge demo/encoder.safetensors\n  \
-        stackgan eval -m runs/00003-cub-stage2 --data data/cub --metrics fid,is,rp \\\n      --judge encoder.safetensors"
+        stackgan eval -m runs/00003-cub-stage2 --data data/cub --metrics fid,is,rp \\\n      --judge encoder.safetensors",
+    group = ArgGroup::new("measured").args(["model", "pictures"]).required(true)
 )]
 pub(crate) struct Eval {
     /// A model file, a run folder or `hub:OWNER/NAME`
-    #[arg(short, long, value_name = "MODEL", required_unless_present = "pictures")]
+    #[arg(short, long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
     /// Measure the pictures in a folder (PNG, JPEG, WebP) instead of painting
     #[arg(long, value_name = "DIR", conflicts_with_all =

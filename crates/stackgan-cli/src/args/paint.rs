@@ -115,7 +115,8 @@ pub(crate) struct Edit {
 #[derive(Args, Clone, Debug)]
 #[command(
     before_help = "Examples:\n  stackgan interpolate -m demo --from \"a red bird\" \\\n      --to \"a blue bird with a white belly\"\n  \
-                         stackgan interpolate -m demo -p \"a red bird with a yellow belly\" --seeds 0-3 \\\n      --frames 90"
+                         stackgan interpolate -m demo -p \"a red bird with a yellow belly\" --seeds 0-3 \\\n      --frames 90",
+    group = ArgGroup::new("way").args(["from", "prompt"]).required(true)
 )]
 pub(crate) struct Interpolate {
     /// The model, how it paints, and the folder for the pictures
@@ -123,7 +124,7 @@ pub(crate) struct Interpolate {
     pub painting: Painting,
     /// The sentence of the first frame
     #[arg(long, value_name = "TEXT", value_parser = sentence(), requires = "to",
-          conflicts_with = "prompt", required_unless_present = "prompt")]
+          conflicts_with = "prompt")]
     pub from: Option<String>,
     /// The sentence of the last frame. With two `--seeds`, the noise moves as well
     #[arg(long, value_name = "TEXT", value_parser = sentence(), requires = "from")]
@@ -134,7 +135,6 @@ pub(crate) struct Interpolate {
         long,
         value_name = "TEXT",
         value_parser = sentence(),
-        required_unless_present = "from",
         requires = "seeds",
         conflicts_with = "seed"
     )]

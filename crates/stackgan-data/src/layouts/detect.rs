@@ -38,6 +38,11 @@ pub fn detect(dir: &Path) -> Result<Kind> {
                 "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
                  metadata.csv with the columns file_name and text; if they lie in folders whose names say what they show, {CLASS_NAME}"
             );
+        } else {
+            what.push_str(", and has no picture in JPEG, PNG or WebP");
+            remedy = format!(
+                "check the path; save pictures of other formats in one of these; or {remedy}"
+            );
         }
         return Err(Error::missing(dir, what, format!("one of: {}", marks.join("; ")), remedy));
     }
@@ -165,7 +170,7 @@ mod tests {
                 assert!(said.contains(&format!("{} (", kind.name())), "{said}");
             }
             let pictures = names.iter().filter(|name| name.ends_with(".jpg")).count();
-            let told = ["do: state the kind with `--kind`", "it has 1 picture and no captions"];
+            let told = ["no picture in JPEG, PNG or WebP", "it has 1 picture and no captions"];
             assert!(said.contains("no known kind") && said.contains(told[pictures]), "{said}");
         }
         let both = with(&["CUB_200_2011/images.txt", "metadata.csv"]);
