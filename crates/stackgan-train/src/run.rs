@@ -140,9 +140,12 @@ impl Saves<'_> {
         if self.store.checkpoints()?.is_empty() {
             run.checkpoint(self.store, 0)?; // fail now, not after a day, if this cannot be written
         }
-        let every = run.setup.config.run.checkpoint_every.max(1);
-        let left = run.steps.saturating_sub(step).div_ceil(every);
-        if let Some(text) = self.store.short_of_room(left)? {
+        let (every, kept) =
+            (run.setup.config.run.checkpoint_every, run.setup.config.run.keep_every);
+        let left = run.steps.saturating_sub(step).div_ceil(every.max(1));
+        let until = |steps: u64| steps.checked_div(kept).unwrap_or(0);
+        let milestones = until(run.steps).saturating_sub(until(step));
+        if let Some(text) = self.store.short_of_room(left, milestones)? {
             on_event(TrainEvent::Warning { step, text });
         }
         Ok(())

@@ -34,7 +34,7 @@ pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Repro, Seeds};
 pub(crate) use runs::Runs;
 pub(crate) use serve::Serve;
 pub(crate) use text::{EncoderSize, LetterCase, Text, TextEncode, TextImport, TextTrain, Unknown};
-pub(crate) use train::{Evaluation, Resuming, Settings, Train};
+pub(crate) use train::{Evaluation, MOST_ROLLBACKS, Resuming, Settings, Train};
 
 /// Draws a 256x256 picture from a sentence, and trains the model for it: StackGAN (Zhang et al.,
 /// 2017).

@@ -109,12 +109,17 @@ pub(crate) struct Evaluation {
     pub eval_candidates: Option<u16>,
 }
 
+/// The most bad steps that a run may leave out.
+pub(crate) const MOST_ROLLBACKS: u64 = 1000;
+
 fn on_nonfinite(text: &str) -> Result<OnNonFinite, String> {
     let times = text.strip_prefix("rollback:").map(str::parse);
     match (text, times) {
         ("stop", _) => Ok(OnNonFinite::Stop),
-        (_, Some(Ok(times))) if (1..=1000).contains(&times) => Ok(OnNonFinite::Rollback(times)),
-        _ => Err("expected `stop` or `rollback:K` with K from 1 to 1000".to_owned()),
+        (_, Some(Ok(times))) if (1..=MOST_ROLLBACKS).contains(&times) => {
+            Ok(OnNonFinite::Rollback(times))
+        }
+        _ => Err(format!("expected `stop` or `rollback:K` with K from 1 to {MOST_ROLLBACKS}")),
     }
 }
 

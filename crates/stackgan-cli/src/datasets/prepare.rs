@@ -104,7 +104,7 @@ impl Importing {
             sources.import(&file, progress)
         })?;
         tell(&made, manner);
-        if !made.left_out.is_empty() && prepared.indices(Split::Test).is_empty() {
+        if self.dataset.count(Split::Test) > 0 && prepared.indices(Split::Test).is_empty() {
             manner.say("no picture is left for testing: `eval` has `--split train`");
         }
         Ok(prepared)

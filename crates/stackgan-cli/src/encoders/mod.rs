@@ -12,7 +12,7 @@ mod unread;
 
 pub(crate) use encoding::{encode, encode_captions, encoded, encoded_once};
 pub(crate) use features::{better_encoder, picture_features, picture_network, weights_of};
-pub(crate) use kept::check_new;
+pub(crate) use kept::{check_new, free_name};
 pub(crate) use made_by::{ClaimedMaker, ImportedEmbeddings};
 pub(crate) use named::{
     Encoder, attach, attach_to_read, kind, load, load_trained, of_model, open, with_image_side,

@@ -15,6 +15,6 @@ pub(crate) use files::{check_writable, create_folder_of, write_file, write_kept,
 pub(crate) use form::{Answer, Form};
 pub(crate) use lines::{aligned, print, print_to_reader};
 pub(crate) use outside::outside;
-pub(crate) use own::{said_kind, spare};
+pub(crate) use own::{part_of_a_dataset, said_kind, spare};
 pub(crate) use paths::{absolute, path_text, quoted};
 pub(crate) use written::Written;

@@ -1,6 +1,7 @@
 //! Keeps the files of this program, which take long to make, and what datasets are made of from results
 //! of another kind.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -8,14 +9,12 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 use stackgan_core::archive::KEY;
+use stackgan_data::layouts::is_picture;
 
 use crate::exit::Problem;
 
 /// Largest header that is read, in bytes: that of a prepared file holds less.
 const HEADER: u64 = 64 << 20;
-
-/// The extensions of pictures that are read, in lower case.
-const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
 /// The kind of files of embeddings.
 pub(super) const EMBEDDINGS: &str = "embeddings";
@@ -38,20 +37,26 @@ pub(crate) fn spare((option, file): (&str, &Path), replaced: &[&str]) -> Result<
     Err(Problem::usage(what, place, ("a free name", found), remedy).into())
 }
 
-/// Whether a file is what folders of pictures are made of.
-fn part_of_a_dataset(file: &Path) -> Option<&'static str> {
+/// What a file, or that to which a link leads, is in a folder of pictures with captions: a picture, the
+/// captions beside one, or a table. `None` for any other.
+pub(crate) fn part_of_a_dataset(file: &Path) -> Option<&'static str> {
+    let file = file.canonicalize().ok().filter(|file| file.is_file())?;
     let extension = file.extension()?.to_str()?.to_ascii_lowercase();
-    if !file.is_file() {
-        return None;
-    }
     let is_table = file.file_stem().is_some_and(|stem| stem.eq_ignore_ascii_case("metadata"));
-    let captions = || PICTURES.iter().any(|picture| file.with_extension(picture).is_file());
     match &*extension {
         "csv" | "tsv" | "jsonl" if is_table => Some("a table of captions"),
-        "txt" if captions() => Some("the captions of the picture beside it"),
-        extension if PICTURES.contains(&extension) => Some("a picture"),
+        "txt" if is_beside_a_picture(&file) => Some("the captions of the picture beside it"),
+        extension if is_picture(extension) => Some("a picture"),
         _ => None,
     }
+}
+
+fn is_beside_a_picture(file: &Path) -> bool {
+    let entries = file.parent().and_then(|folder| folder.read_dir().ok()).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).any(|other| {
+        let extension = other.extension().and_then(OsStr::to_str).unwrap_or_default();
+        other.file_stem() == file.file_stem() && is_picture(&extension.to_ascii_lowercase())
+    })
 }
 
 /// The kind of a file that says what it is in its header, whether the rest of it is sound or not.
@@ -121,6 +126,7 @@ mod tests {
             ("a.jpg", true),
             ("b.PNG", true),
             ("a.txt", true),
+            ("b.txt", true),
             ("alone.txt", false),
             ("metadata.csv", true),
             ("numbers.csv", false),
@@ -128,6 +134,12 @@ mod tests {
             let file = dir.path().join(name);
             std::fs::write(&file, "theirs").unwrap();
             assert_eq!(spare(("--output", &file), &[]).is_err(), spared, "{name}");
+        }
+        #[cfg(unix)]
+        for (leads_to, name) in [("b.PNG", "link"), ("b.txt", "link.list")] {
+            let link = dir.path().join(name);
+            std::os::unix::fs::symlink(leads_to, &link).unwrap();
+            assert!(spare(("--output", &link), &[]).is_err(), "{name}");
         }
         let mut theirs = ours("{}");
         assert!(allows(&theirs, &[]).is_ok(), "it has no kind");

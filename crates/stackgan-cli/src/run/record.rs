@@ -172,7 +172,7 @@ impl Record {
         }
         let place = format!("option: --init-from {}", typed.display());
         let found = kept.map_or_else(|| "none".to_owned(), |kept| kept.display().to_string());
-        let parts = (format!("what the run started from: {found}"), "another model");
+        let parts = (format!("what the run started from: {found}"), "another name");
         let remedy = "leave `--init-from` out to go on; or name a new folder";
         Err(Problem::usage("the run has started already", place, parts, remedy).into())
     }

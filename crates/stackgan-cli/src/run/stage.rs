@@ -42,7 +42,7 @@ pub(crate) fn train_stage(
     let Training { setup, dir, record, policy, stopper, manner, name } = training;
     let device = setup.device.clone();
     // What goes on is recorded at its start, after all refusals.
-    let mut begun = !dir.files().config().is_file();
+    let mut begun = [dir.files().config(), dir.files().stats()].iter().all(|file| !file.is_file());
     if begun {
         // The settings first: without them a record would begin a run with others.
         dir.write(&dir.files().config(), setup.config.to_toml()?.as_bytes())?;

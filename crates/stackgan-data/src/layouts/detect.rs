@@ -11,7 +11,7 @@ use std::path::Path;
 /// The kind of `dir`, recognised by files and folders that only this kind has.
 ///
 /// # Errors
-/// When `dir` matches no kind or several; says what was looked for in each.
+/// When `dir` matches no kind or several, which says what was looked for in each; or cannot be listed.
 pub fn detect(dir: &Path) -> Result<Kind> {
     if !dir.is_dir() {
         let what = "there is no such folder";
@@ -24,7 +24,7 @@ pub fn detect(dir: &Path) -> Result<Kind> {
     let marks: Vec<String> =
         Kind::ALL.iter().map(|kind| format!("{} ({})", kind.name(), marks(*kind))).collect();
     if found.is_empty() {
-        let pictures = folder::pictures(dir);
+        let pictures = folder::pictures(dir)?;
         let (mut what, mut remedy) =
             ("the folder is of no known kind".to_owned(), REMEDY.to_owned());
         let inside = dir.join("images.txt").is_file() && dir.join("images").is_dir();

@@ -20,8 +20,8 @@ pub(crate) fn checked_key<'k>(key: &'k str, file: &Path, entry: usize) -> Result
     }
     let remedy = if key.contains('\\') {
         "write `/` between the names of folders, and paths from the dataset's folder on"
-    } else if key.starts_with('/') {
-        "write paths from the dataset's folder on, without a `/` before them"
+    } else if key.starts_with('/') || key.get(1..3) == Some(":/") {
+        "write paths from the dataset's folder on, without a drive or a `/` before them"
     } else {
         "do not use this file unless you trust its source; a name must stay inside the dataset"
     };

@@ -34,7 +34,8 @@ pub(crate) use lists::{Labels, MAX_LIST, names};
 pub use painted::is_painted;
 pub(crate) use reading::{CLASS_NAME, LEAVE_OUT};
 pub use reading::{Reading, Uncaptioned};
-pub(crate) use scan::{files, is_picture, stem};
+pub use scan::is_picture;
+pub(crate) use scan::{files, stem};
 
 use crate::dataset::Dataset;
 use crate::{Error, Result};

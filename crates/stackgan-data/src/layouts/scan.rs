@@ -76,8 +76,7 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
                 match inside(&root, &relative)? {
                     Some(path) if path.is_file() => drop(found.insert(relative, path)),
                     Some(_) => {} // a folder, a pipe
-                    None if is_key(name) || !name.contains('.') => lost.push(relative),
-                    None => {}
+                    None => lost.push(relative),
                 }
             }
         }
@@ -116,8 +115,9 @@ pub(crate) fn stem(name: &str) -> Option<(&str, String)> {
     plain.then(|| (stem, extension.to_ascii_lowercase()))
 }
 
-/// Whether files with this extension are supported pictures.
-pub(crate) fn is_picture(extension: &str) -> bool {
+/// Whether files with this extension, in lower case, are supported pictures.
+#[must_use]
+pub fn is_picture(extension: &str) -> bool {
     matches!(extension, "jpg" | "jpeg" | "png" | "webp")
 }
 
@@ -162,7 +162,7 @@ mod tests {
         std::os::unix::fs::symlink("a.jpg", root.join("b.jpg")).unwrap();
         std::os::unix::fs::symlink(".", root.join("loop")).unwrap();
         assert_eq!(files(&root).unwrap().len(), 2);
-        for name in ["d.png", "class"] {
+        for name in ["d.png", "class", "002.Laysan", "metadata.csv"] {
             std::os::unix::fs::symlink("/unmounted/d", root.join(name)).unwrap();
             let error = files(&root).unwrap_err().to_string();
             assert!(error.contains("lead to nothing") && error.contains(name), "{error}");

@@ -81,7 +81,11 @@ impl Plan {
         };
         let painting = share(SAMPLES, grid, (grids, config.run.sample_every));
         let saving = share(CHECKPOINTS, save, (saves, config.run.checkpoint_every));
-        let each = step + painting.0 + saving.0;
+        let kept = match config.run.keep_every {
+            0 => 0.0,
+            every => save / every as f64,
+        };
+        let each = step + painting.0 + saving.0 + kept;
         let steps = ((seconds - painting.1 - saving.1) / each).clamp(STEPS, 1e12) as u64;
         let before = given.steps_per_epoch.map_or(config.optim.steps, |n| config.total_steps(n));
         (config.optim.steps, config.optim.epochs) = (steps, 0);

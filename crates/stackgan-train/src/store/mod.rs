@@ -227,18 +227,19 @@ impl<F: Files> Store<F> {
     }
 
     /// Returns a warning when there is no room for the checkpoints to keep plus one being written,
-    /// judging by the size of the newest. Of those that are `left` in the run, no more are counted.
+    /// judging by the size of the newest. Of those that are `left` in the run, no more are counted;
+    /// `milestones` are kept besides.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn short_of_room(&self, left: u64) -> Result<Option<String>> {
+    pub fn short_of_room(&self, left: u64, milestones: u64) -> Result<Option<String>> {
         let mut paths = self.checkpoints()?;
         let Some(newest) = paths.last() else { return Ok(None) };
         let size = patiently(|| self.files.length(newest))
             .map_err(|e| storage("look at a checkpoint", newest, e))?;
         paths.retain(|path| !self.is_milestone(path));
         let more = self.keep.saturating_add(1).saturating_sub(paths.len()) as u64;
-        let more = more.min(left).max(1);
+        let more = more.min(left).max(1).saturating_add(milestones);
         let Some(free) = self.files.room(&self.folder) else { return Ok(None) };
         Ok((free < more.saturating_mul(size)).then(|| {
             format!(

@@ -52,7 +52,7 @@ fn a_warning_counts_the_checkpoints_that_are_to_come() {
         for &step in steps {
             store.save(state(step, 40), &header(step)).unwrap();
         }
-        store.short_of_room(left).unwrap()
+        store.short_of_room(left, 0).unwrap()
     };
     for (keep, every, steps, left, more) in [
         (3, 0, &[0, 2, 4][..], 9, None),

@@ -8,6 +8,7 @@ use stackgan_train::policy::OnNonFinite;
 use stackgan_train::run_files::RunFiles;
 
 use super::facts::{Facts, State};
+use crate::args::MOST_ROLLBACKS;
 use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::duration;
 use crate::report::{Measurement, Measurements, RunReport, number};
@@ -122,7 +123,10 @@ fn next(facts: &Facts) -> Vec<String> {
             match ended_by(facts) {
                 Some(step) => vec![
                     format!("stackgan replay {}", quoted(&step)),
-                    format!("{go_on} --on-nonfinite rollback:{}", left_out(&facts.path) + 3),
+                    format!(
+                        "{go_on} --on-nonfinite rollback:{}",
+                        (left_out(&facts.path) + 3).min(MOST_ROLLBACKS)
+                    ),
                 ],
                 None => vec![go_on],
             }

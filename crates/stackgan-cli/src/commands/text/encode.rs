@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::datasets::{self, ANY_SIZE, open_any};
 use crate::encoders::{self, Encoder, encode, encode_captions, warn_unread};
 use crate::exit::Problem;
-use crate::output::{Answer, Form, apart, outside, path_text};
+use crate::output::{Answer, Form, apart, path_text};
 
 /// Writes the embeddings.
 pub(super) fn run(args: &args::TextEncode, context: &Context) -> Result<()> {
@@ -22,9 +22,6 @@ pub(super) fn run(args: &args::TextEncode, context: &Context) -> Result<()> {
     read.extend(prepared.iter().map(|file| Some(file.as_path())));
     read.push(args.captions.as_deref());
     apart(&read, &[("--output", Some(&args.output))])?;
-    if let Some(data) = &args.data {
-        outside(data, ("--output", &args.output))?;
-    }
     let output = regular(&args.output)?;
     let encoder = encoders::open(&args.encoder, context)?;
     let captions = match &args.data {

@@ -10,8 +10,8 @@ use stackgan_train::text::{ImageInputs, Scores, TextTrainConfig, check};
 use crate::args::{self, EncoderSize};
 use crate::datasets::open_any;
 use crate::encoders::{
-    Length, Lesson, SMALL_STEPS, Unfinished, check_new, describe_scores, picture_features, scores,
-    train, training_classes, warn_unread, warning, weights_of,
+    Length, Lesson, SMALL_STEPS, Unfinished, check_new, describe_scores, free_name,
+    picture_features, scores, train, training_classes, warn_unread, warning, weights_of,
 };
 use crate::output::{Answer, Form, apart, check_writable, path_text, write_kept};
 use crate::progress::Manner;
@@ -69,13 +69,17 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     let stopper = Stopper::listen()?.until(args.max_hours.map(in_hours));
     let mut unfinished = Unfinished::beside(&args.out, &of, stopper.clone());
     let encoder = train(&lesson, &mut unfinished, manner)?.encoder;
-    check_new(&args.out)?; // another process may have made it meanwhile
-    write_kept(&args.out, &encoder.to_bytes()?)?;
+    let out = free_name(&args.out);
+    if out != args.out {
+        let (taken, out) = (args.out.display(), out.display());
+        manner.say(format!("another file is {taken} meanwhile: the encoder is {out}"));
+    }
+    write_kept(&out, &encoder.to_bytes()?)?;
     Unfinished::forget(&args.out);
     let unscored = "stopped before the encoder is scored; it is written";
     let stopper = stopper.or_end(manner, unscored.to_owned());
     stopper.check_signal(unscored)?;
-    let (file, scores) = (path_text(&args.out), scores(&encoder, (&data, images), args.seed)?);
+    let (file, scores) = (path_text(&out), scores(&encoder, (&data, images), args.seed)?);
     let (fingerprint, steps) = (encoder.text.bare_fingerprint().to_owned(), encoder.steps);
     Form::from(args.json).show(&Trained { file, fingerprint, steps, scores })?;
     manner.say(describe_scores(scores.as_ref()));

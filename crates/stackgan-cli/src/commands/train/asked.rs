@@ -16,7 +16,7 @@ use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers, environment};
 use crate::context::Context;
 use crate::exit::Problem;
-use crate::run::Record;
+use crate::run::{Record, checkpoints};
 
 /// A run as the options describe it.
 pub(super) struct Asked {
@@ -70,7 +70,9 @@ impl Asked {
         check_stage(args.stage, config.stage, resumed.as_deref())?;
         if let Some(kept) = record.as_ref().filter(|_| resumed.is_some()) {
             kept.check_preset(args)?;
-            kept.check_init_from(args)?;
+            if resumed.as_deref().is_some_and(|run| !checkpoints(run).is_empty()) {
+                kept.check_init_from(args)?;
+            }
         }
         let note = chosen.note().filter(|_| resumed.is_none());
         let mut wanted = Record::of(args, record, chosen.name);

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use stackgan_train::run_files::RunFiles;
 
 use crate::exit::Problem;
-use crate::output::{absolute, check_writable};
+use crate::output::{absolute, check_writable, part_of_a_dataset};
 use crate::run::{RUNS, Record, is_run};
 
 /// Checks that a run folder can be written: the given one, or a new one.
@@ -28,23 +27,25 @@ pub(super) fn check_run(run: Option<&Path>) -> Result<()> {
     }
 }
 
-/// Refuses a folder of something else, such as pictures, which would be mixed with those of the run. A
-/// run that has not begun yet has only folders in it, a lock and a record.
+/// Refuses a folder of something else that would be mixed with a run: with pictures, captions or tables of
+/// them, or with folders that are not empty. Logs may be there.
 fn check_free(run: &Path) -> Result<()> {
-    let entries = run.read_dir().into_iter().flatten().flatten();
-    let files = RunFiles::of(run);
-    let of_a_run = [files.samples(), files.checkpoints(), files.lock(), files.stop()];
-    let is_other = |path: &PathBuf| {
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden && !of_a_run.contains(path)
+    let entries = run.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_hidden = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
     };
-    let mut others = entries.map(|entry| entry.path()).filter(is_other);
+    let is_other = |path: &PathBuf| match path.read_dir() {
+        Ok(mut inside) => !is_hidden(path) && inside.next().is_some(),
+        Err(_) => part_of_a_dataset(path).is_some(),
+    };
+    let mut others = entries.filter(is_other);
     let Some(other) = others.next().filter(|_| !is_run(run)) else { return Ok(()) };
     let name = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let place = format!("option: --run {}", run.display());
-    let parts = ("a new or empty folder, or that of a run".to_owned(), format!("one with {name}"));
-    let remedy = "name another folder";
-    Err(Problem::usage("the folder is not empty", place, parts, remedy).into())
+    let found = format!("`{}` in it", name.escape_debug());
+    let parts = ("a new folder, or that of a run".to_owned(), found);
+    let remedy = "name another folder, such as a new one in this";
+    Err(Problem::usage("the folder holds something else", place, parts, remedy).into())
 }
 
 /// Checks that a file can be written that is made of the data. It lies in the program's own folder if the data cannot be written.

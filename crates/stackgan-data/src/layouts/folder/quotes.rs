@@ -47,7 +47,7 @@ pub(super) fn fault(mut table: impl BufRead, separator: u8) -> io::Result<Option
                 }
                 At::Start | At::Plain => At::Plain,
                 At::Mark if byte == b'"' => At::Quoted,
-                At::Mark | At::Behind if byte == b' ' => At::Behind,
+                At::Mark | At::Behind if matches!(byte, b' ' | b'\t') => At::Behind,
                 At::Mark | At::Behind => return Ok(Some((Fault::Closed, opened))),
             };
             let row_ends = end && at == At::Start;
@@ -69,7 +69,7 @@ mod tests {
         for whole in [
             "",
             "file_name,text\na.jpg,a red bird\n",
-            "\"file_name\",\"text\"\r\n\r\na.jpg,\"red, \"\"very\"\" red\nand blue\" \r\n",
+            "\"file_name\",\"text\"\r\n\r\na.jpg,\"red, \"\"very\"\" red\nand blue\"\t \r\n",
             "file_name,text\na.jpg,a beak of 5\" or so\nb.jpg,\"\"\nc.jpg,\"\"\"\"",
         ] {
             assert_eq!(found(whole), None, "{whole}");

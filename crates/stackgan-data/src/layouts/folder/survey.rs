@@ -412,10 +412,14 @@ impl Pairs {
     }
 }
 
-/// Number of pictures in a folder of any kind; 0 if it cannot be read.
-pub(crate) fn pictures(dir: &Path) -> usize {
-    let names = files(dir).unwrap_or_default().into_keys();
-    names.filter(|name| stem(name).is_some_and(|(_, extension)| is_picture(&extension))).count()
+/// Number of pictures in a folder of any kind.
+///
+/// # Errors
+/// As [`files`].
+pub(crate) fn pictures(dir: &Path) -> Result<usize> {
+    let names = files(dir)?.into_keys();
+    let pictures = names.filter(|name| stem(name).is_some_and(|(_, end)| is_picture(&end)));
+    Ok(pictures.count())
 }
 
 /// The visible entries of a folder; empty if it cannot be read.

@@ -286,8 +286,10 @@ fn check_quotes(file: &Path, separator: u8) -> Result<()> {
         Fault::Open => ("quotation mark is never closed", "the end of the table"),
         Fault::Closed => ("quotation mark closes within a value", "text behind it"),
     };
-    let (place, expected) =
-        (format!("row {row}"), "`\"` behind the value, and `\"\"` for one in it");
+    let (place, expected) = (
+        if row == 0 { "header".to_owned() } else { format!("row {row}") },
+        "`\"` behind the value, and `\"\"` for one in it",
+    );
     Err(Error::malformed(file, what, place, (expected, found), CORRECT))
 }
 
@@ -304,14 +306,14 @@ struct Line {
 }
 
 #[derive(serde::Deserialize)]
-#[serde(untagged, expecting = "a caption is a text, or a list of texts")]
+#[serde(untagged, expecting = "a caption that is neither a text nor a list of texts")]
 enum Texts {
     One(String),
     Many(Vec<String>),
 }
 
 #[derive(serde::Deserialize)]
-#[serde(untagged, expecting = "a class is a name, or a whole number")]
+#[serde(untagged, expecting = "a class that is neither a name nor a whole number")]
 enum Label {
     Number(i64),
     Name(String),
