@@ -95,7 +95,7 @@ fn numbers_come_with_all_that_they_depend_on() {
     let warnings = first["warnings"].to_string();
     for part in [
         "fewer than 10000",
-        "FEWER THAN THE 1280 FEATURES",
+        "NO MORE THAN THE 1280 FEATURES",
         "20 pictures on one side",
         "stand-in",
         "not a published file",

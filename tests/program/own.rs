@@ -453,6 +453,14 @@ fn embeddings_made_elsewhere_are_trained_on() {
     );
     let (code, said) = failed(dir, &["generate", "-m", "low", "-p", "a bird", "-q"]);
     assert!(code == 4 && said.contains("no text encoder of its own"), "{code} {said}");
+    // Stage-II takes the embeddings of its Stage-I; no encoder is trained in their place.
+    let (embeddings, aside) = (own.join("prepared/embeddings.safetensors"), dir.join("aside"));
+    fs::rename(&embeddings, &aside).unwrap();
+    for more in [&["--stage1", "low"][..], &["--stage1", "low", "-n"]] {
+        let (code, said) = failed(dir, &training("2", "another", more));
+        assert!(code == 4 && said.contains("was trained with embeddings"), "{code} {said}");
+    }
+    fs::rename(&aside, &embeddings).unwrap();
     // It paints from the embeddings. With the data their captions are known, without the data only
     // their numbers.
     let beside = ["--embeddings", "own/prepared/embeddings.safetensors"];

@@ -179,7 +179,10 @@ pub fn measured(right: &[bool], candidates: usize, by: &str, noise: Noise) -> Me
         std: folds.map(|(_, std)| std),
         count: right.len(),
         real: 0,
-        how: format!("{folded}1 of {candidates} captions, chance {chance:.2}"),
+        how: format!(
+            "{folded}1 of {candidates} captions, chance {chance:.0$}",
+            if chance < 0.1 { 4 } else { 2 }
+        ),
         by: by.to_owned(),
     }
 }

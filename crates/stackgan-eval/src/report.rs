@@ -135,9 +135,9 @@ pub fn warnings(
         ));
     }
     let least = real.filter(|real| *real > 0).map_or(count as u64, |real| real.min(count as u64));
-    if least < judge.features as u64 && measured("fid") {
+    if least <= judge.features as u64 && measured("fid") {
         warnings.push(format!(
-            "{least} pictures are FEWER THAN THE {} FEATURES: covariances are singular, and a Fréchet distance says next \
+            "{least} pictures are NO MORE THAN THE {} FEATURES: covariances are singular, and a Fréchet distance says next \
              to nothing",
             judge.features
         ));
@@ -230,7 +230,7 @@ mod tests {
         let hash = fid.published()[0].sha256;
         assert_eq!(all(fid, hash, 30_000, Some(30_000)), "");
         assert!(all(fid, hash, 9_999, None).contains("fewer than 10000"));
-        assert!(all(fid, hash, 30_000, Some(2047)).contains("FEWER THAN THE 2048 FEATURES"));
+        assert!(all(fid, hash, 30_000, Some(2047)).contains("NO MORE THAN THE 2048 FEATURES"));
         assert!(!all(fid, hash, 30_000, Some(0)).contains("FEATURES"), "a count that no file says");
         assert!(all(fid, &"0".repeat(64), 30_000, None).contains("not a published file"));
         let stand_in = Network::EfficientNetLite0;

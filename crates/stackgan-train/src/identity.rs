@@ -126,10 +126,15 @@ fn origins(setup: &Setup) -> Result<Origins> {
 ///
 /// The data's fingerprint covers only the source files.
 fn pixels(setup: &Setup) -> String {
+    const SQUEEZED: &str = "squeeze"; // the release's way
     let (made, usual) = (setup.dataset.manifest(), setup.config.net.recipe.name());
     let mut others = String::new();
     if (made.resizing.as_str(), made.stretch.as_str()) != (usual, "none") {
         others = format!("resizing {}, contrast {}", made.resizing, made.stretch);
+    }
+    if made.fit != SQUEEZED {
+        let comma = if others.is_empty() { "" } else { ", " };
+        others += &format!("{comma}fit {} ", made.fit);
     }
     if !made.boxes.is_empty() {
         others += &format!("boxes {}", made.boxes);

@@ -21,7 +21,7 @@ pub(crate) struct Eval {
     pub model: Option<PathBuf>,
     /// Measure the pictures in a folder (PNG, JPEG, WebP) instead of painting
     #[arg(long, value_name = "DIR", conflicts_with_all =
-        ["model", "judge", "stage", "num", "z_scale", "embeddings"])]
+        ["model", "judge", "stage", "num", "z_scale", "embeddings", "encoder"])]
     pub pictures: Option<PathBuf>,
     /// The real pictures, and the captions to paint: a prepared file or a dataset folder
     #[arg(long, value_name = "PATH")]

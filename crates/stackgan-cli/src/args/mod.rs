@@ -164,7 +164,8 @@ mod tests {
             open.extend(command.get_subcommands().cloned());
             let name = command.get_name().to_owned();
             let help = command.get_before_help().map(ToString::to_string).unwrap_or_default();
-            let examples: Vec<&str> = help.lines().skip(1).map(str::trim).collect();
+            let joined = help.replace("\\\n", ""); // lines that go on
+            let examples: Vec<&str> = joined.lines().skip(1).map(str::trim).collect();
             assert_eq!(examples.len(), 2, "{name}: {help}");
             for example in examples {
                 let parsed = Cli::try_parse_from(words(example));

@@ -4,6 +4,8 @@
 //! This is the paper's check that a model does not copy (section 4.3). Pixels are compared at
 //! 64x64.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -77,7 +79,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
             "data": painter.data.name(), "fingerprint": painter.data.fingerprint(), "count": trained.len(),
         },
         "judge": measurer.judge,
-        "pixels": format!("{SIDE}x{SIDE}, root mean square of levels 0 to 255"),
+        "pixels": format!("{SIDE}x{SIDE}, root mean square of levels 0 to 255, also mirrored"),
         "near": found.list((&asked, &seeds), &by_features, &by_pixels),
     });
     let text = serde_json::to_string_pretty(&document)? + "\n";
@@ -104,7 +106,7 @@ impl Answer for Listed {
     }
 }
 
-/// The nearest pictures by pixels.
+/// The nearest pictures by pixels, or by those of their mirror images: training mirrors half of them.
 fn in_pixels(
     data: &Prepared,
     trained: &[usize],
@@ -113,7 +115,12 @@ fn in_pixels(
 ) -> Result<Vec<Vec<Near>>> {
     let mut asked = Rows::new(3 * SIDE * SIDE);
     for picture in pictures {
-        asked.push(&levels(picture))?;
+        let straight = levels(picture);
+        let rows = straight.chunks_exact(3 * SIDE);
+        let mirrored: Vec<f32> =
+            rows.flat_map(|row| row.rchunks_exact(3).flatten()).copied().collect();
+        asked.push(&straight)?;
+        asked.push(&mirrored)?;
     }
     let mut nearest = Nearest::new(&asked, k);
     let mut phase = Phase::new(manner, "comparing pixels", trained.len() as u64, "pictures");
@@ -128,7 +135,16 @@ fn in_pixels(
         phase.at(done as u64);
     }
     phase.finish(&counted(done, "picture"));
-    Ok(nearest.finish())
+    Ok(nearest.finish().chunks(2).map(|both| closest(both.concat(), k)).collect())
+}
+
+/// The `k` nearest pictures of those that were found, each once.
+fn closest(mut found: Vec<Near>, k: usize) -> Vec<Near> {
+    found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.index.cmp(&b.index)));
+    let mut seen = BTreeSet::new();
+    found.retain(|near| seen.insert(near.index));
+    found.truncate(k);
+    found
 }
 
 fn levels(picture: &Picture) -> Vec<f32> {
@@ -228,6 +244,15 @@ fn beside(pictures: &[Picture]) -> Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_is_found_once_by_the_nearer_of_its_sides() {
+        let near = |index, distance| Near { index, distance };
+        let found = vec![near(4, 2.0), near(1, 3.0), near(1, 0.5), near(9, 2.0)];
+        let closest: Vec<_> =
+            closest(found, 2).into_iter().map(|near| (near.index, near.distance)).collect();
+        assert_eq!(closest, [(1, 0.5), (4, 2.0)]);
+    }
 
     #[test]
     fn pictures_stand_beside_each_other() {

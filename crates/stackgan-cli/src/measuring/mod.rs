@@ -107,6 +107,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         "count": count,
         "real": {
             "data": shown.data().name(), "fingerprint": shown.data().fingerprint(),
+            "size": shown.data().size().crop(), "pixels": shown.data().pixels(),
             "split": real::name(args.split), "statistics": args.stats.as_deref().map(path_text),
         },
         "judge": measurer.map(|measurer| &measurer.judge),

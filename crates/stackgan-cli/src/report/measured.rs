@@ -40,6 +40,9 @@ pub(crate) struct Measure {
     interval: Option<Interval>,
     #[serde(default)]
     how: String,
+    /// Number of painted pictures.
+    #[serde(default)]
+    count: u64,
     by: String,
 }
 
@@ -159,7 +162,8 @@ impl Measurement {
 impl Measure {
     /// Whether the values may be compared.
     fn is_like(&self, other: &Self) -> bool {
-        (&self.key, &self.name, &self.by) == (&other.key, &other.name, &other.by)
+        (&self.key, &self.name, &self.by, &self.how, self.count)
+            == (&other.key, &other.name, &other.by, &other.how, other.count)
     }
 
     fn told(&self) -> String {

@@ -24,8 +24,10 @@ use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use super::split::untested;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
+use crate::error::printable;
 use crate::formats::{pickle, read_bounded};
 use crate::{Error, Result};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The paths of the parts of the layout.
@@ -67,9 +69,16 @@ impl Parts {
         if self.lists.are_there() { Form::Listed } else { Form::Downloaded }
     }
 
-    /// The picture `file`, in the folder of its year or in `images`.
-    fn picture(&self, file: &str) -> Result<Option<PathBuf>> {
-        for folder in self.years.iter().chain([&self.images]) {
+    /// The picture `file`, in the folder of its split's year or in `images`; of the lists, which may
+    /// divide the pictures otherwise, also in that of the other year.
+    fn picture(&self, file: &str, (split, form): (Split, Form)) -> Result<Option<PathBuf>> {
+        let [train, test] = &self.years;
+        let (own, other) = match split {
+            Split::Train => (train, test),
+            Split::Test => (test, train),
+        };
+        let other = (form == Form::Listed).then_some(other);
+        for folder in [own, &self.images].into_iter().chain(other) {
             if let Ok(root) = folder.canonicalize()
                 && let Some(path) = inside(&root, file)?
             {
@@ -86,19 +95,22 @@ impl Parts {
 /// Lists everything that is missing; names the file and entry of whatever does not match.
 pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let parts = Parts::of(dir);
+    let form = parts.form();
     let mut reader = Reader {
         parts: &parts,
+        form,
         how,
         items: Vec::new(),
         absent: Absent::default(),
         notes: Vec::new(),
         bare: Vec::new(),
+        labelled: false,
     };
-    match parts.form() {
+    match form {
         Form::Downloaded => reader.downloaded()?,
         Form::Listed => reader.listed()?,
     }
-    let Reader { items, absent, mut notes, bare, .. } = reader;
+    let Reader { items, absent, mut notes, bare, labelled, .. } = reader;
     absent.check(
         dir,
         format!("fetch the set with `stackgan data fetch coco`, or leave pictures without captions out with {LEAVE_OUT}"),
@@ -107,24 +119,30 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         notes.push(left_out(&bare));
     }
     notes.extend(untested(&items));
-    notes.push("no classes: a wrong picture is any other picture".to_owned());
+    if !labelled {
+        notes.push("no classes: a wrong picture is any other picture".to_owned());
+    }
     let name = "coco".to_owned();
     Ok(Dataset { name, items, orientation: Orientation::AsStored, notes })
 }
 
 struct Reader<'a> {
     parts: &'a Parts,
+    form: Form,
     how: Reading,
     items: Vec<Item>,
     absent: Absent,
     notes: Vec<String>,
     /// Pictures without captions, which are left out.
     bare: Vec<String>,
+    /// Whether a list says classes.
+    labelled: bool,
 }
 
 impl Reader<'_> {
     /// Adds each split's pictures in the order of their numbers.
     fn downloaded(&mut self) -> Result<()> {
+        let mut seen = BTreeSet::new();
         for (split, file) in Split::ALL.into_iter().zip(&self.parts.annotations) {
             if !file.is_file() {
                 self.absent.note("lists of captions", file.display().to_string());
@@ -133,6 +151,16 @@ impl Reader<'_> {
             let annotations = Annotations::read(file)?;
             for (id, name) in annotations.pictures() {
                 let captions = annotations.captions(id);
+                if !seen.insert(name.to_owned()) {
+                    let found = format!("\"{}\" in both", printable(name));
+                    return Err(Error::malformed(
+                        file,
+                        "picture has the name of one of the other split",
+                        "file_name",
+                        ("names of their own, as those of COCO 2014", found),
+                        "rename the pictures, and the names in the lists",
+                    ));
+                }
                 self.push(name, captions, split, None)?;
             }
         }
@@ -178,7 +206,8 @@ impl Reader<'_> {
         split: Split,
         class: Option<u32>,
     ) -> Result<()> {
-        let picture = self.parts.picture(name)?;
+        let picture = self.parts.picture(name, (split, self.form))?;
+        self.labelled |= class.is_some();
         if captions.is_empty() {
             match self.how.uncaptioned {
                 Uncaptioned::Refuse | Uncaptioned::ClassName => {

@@ -253,7 +253,7 @@ fn wanted(parts: &Parts) -> Result<Vec<Wanted>> {
 }
 
 fn picture(root: &Path, name: &str) -> Result<Option<PathBuf>> {
-    for extension in ["jpg", "jpeg", "png", "webp"] {
+    for extension in ["jpg", "JPG", "jpeg", "JPEG", "png", "PNG", "webp", "WEBP"] {
         if let Some(path) = inside(root, &format!("{name}.{extension}"))? {
             return Ok(Some(path));
         }

@@ -208,11 +208,14 @@ fn pictures_of_other_pixels_are_other_data() {
     let same = cub::read(&folder.folder.path().join("toy"), Reading::default()).unwrap();
     let mut moved = same.clone();
     moved.items[0].bounding_box.as_mut().unwrap().width /= 2.0;
-    for (birds, stretch) in [(same, Stretch::AsReleased), (moved, Stretch::None)] {
+    for (birds, stretch, fit) in [
+        (same.clone(), Stretch::AsReleased, Fit::Squeeze),
+        (moved, Stretch::None, Fit::Squeeze),
+        (same, Stretch::None, Fit::Centre),
+    ] {
         let file = folder.folder.path().join("others.safetensors");
         let size = picture_size(Stage::One);
-        let preparation =
-            Preparation { size, resizing: Resizing::Residual, stretch, fit: Fit::Squeeze };
+        let preparation = Preparation { size, resizing: Resizing::Residual, stretch, fit };
         let options = ImportOptions { preparation, damaged: Damaged::Refuse };
         import(&birds, &file, &options, &|_, _| {}).unwrap();
         let data = Arc::new(Prepared::open(&file).unwrap());

@@ -118,5 +118,6 @@ fn identity(
         ImageInputs::Features(features) => format!("{:?}", features.side()?),
     };
     let config = serde_json::to_string(config)?;
-    Ok(format!("{} {config} {looks_at} {seed} {length:?}", data.fingerprint()))
+    let (of, pixels) = (data.fingerprint(), data.pixels());
+    Ok(format!("{of} {pixels} {config} {looks_at} {seed} {length:?}"))
 }

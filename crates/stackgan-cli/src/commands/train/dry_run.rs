@@ -256,7 +256,7 @@ fn planned_text(
         }
         (Text::Imported(file), _) => {
             let embeddings = Embeddings::open(&file)?;
-            stay_as_given(config, layers, context.manner)?;
+            stay_as_given((config, layers), stage1, context.manner)?;
             let made = (embeddings.dim(), embeddings.encoder().to_owned());
             (Source::Embeddings { file: path_text(&file) }, Some(made))
         }

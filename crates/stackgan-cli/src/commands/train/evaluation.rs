@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::Measured;
-use stackgan_train::event::TrainEvent;
+use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run_dir::RunDir;
 
 use crate::args::{self, Eval, Metric, Part};
@@ -30,6 +30,8 @@ pub(super) struct Evaluation<'a> {
     /// The best value of the deciding measure, and how it was measured. Values of different
     /// networks cannot be compared.
     best: Option<(f64, String)>,
+    /// Whether the warnings were said, which are the same each time.
+    warned: bool,
 }
 
 impl<'a> Evaluation<'a> {
@@ -46,7 +48,7 @@ impl<'a> Evaluation<'a> {
         let args = Self::asked(asked, path, embeddings);
         judges(&args)?;
         check_data(&args, data)?;
-        Ok(Some(Self { args, every, context, last: 0, best: None }))
+        Ok(Some(Self { args, every, context, last: 0, best: None, warned: false }))
     }
 
     /// Checks the options before anything is made: what they name, and the data if these are
@@ -105,15 +107,17 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Measures if the event is a checkpoint that is due, or the end of a run whose last checkpoint was
-    /// not measured, and returns a message.
+    /// Measures if the event is a checkpoint that is due, or the end of a run whose last model was not
+    /// measured, and returns a message.
     pub(super) fn on(&mut self, event: &TrainEvent, dir: &RunDir) -> Option<String> {
-        let (TrainEvent::Checkpoint { step, .. } | TrainEvent::Finished { step, .. }) = event
-        else {
-            return None;
+        let (step, ends) = match event {
+            TrainEvent::Checkpoint { step, .. } => (step, false),
+            TrainEvent::Finished { step, reason } => (step, *reason == StopReason::Done),
+            _ => return None,
         };
-        // A run that went back measures again.
-        let due = *step < self.last || *step / self.every > self.last / self.every;
+        // A run that went back measures again; the last model is measured whatever its step is.
+        let passed = *step / self.every > self.last / self.every;
+        let due = *step < self.last || passed || ends && *step != self.last;
         if *step == 0 || !due {
             return None;
         }
@@ -132,7 +136,10 @@ impl<'a> Evaluation<'a> {
         };
         let found = measured(&self.args, &quiet)?;
         let deciding = found.measures.iter().find(|m| Some(m.key) == self.key());
-        let deciding = deciding.map(|m| (m.value, format!("{} {}", m.name, m.by)));
+        let deciding = deciding.map(|m| {
+            let numbers = [m.count, m.real].map(|n| n as u64);
+            (m.value, alike((&m.name, &m.by, &m.how), numbers))
+        });
         let better = deciding.filter(|(value, by)| self.is_better(*value, by));
         if better.is_some() {
             dir.write(&Measurements::best_model(dir.path()), &std::fs::read(dir.files().model())?)?;
@@ -143,6 +150,11 @@ impl<'a> Evaluation<'a> {
         if !found.left_out.is_empty() {
             line["left_out"] = json!(found.left_out);
         }
+        let mut warnings = found.warnings;
+        warnings.retain(|warning| !warning.starts_with("left out: "));
+        if !warnings.is_empty() {
+            line["warnings"] = json!(warnings);
+        }
         let mut file = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -151,7 +163,10 @@ impl<'a> Evaluation<'a> {
         let best = self.key().filter(|_| better);
         let numbers: Vec<String> = found.measures.iter().map(|m| told(m, best)).collect();
         let left_out: String = found.left_out.iter().map(|why| format!("; no {why}")).collect();
-        Ok(format!("step {step}: {}{left_out}", numbers.join(", ")))
+        let first = !std::mem::replace(&mut self.warned, true);
+        let warnings = warnings.iter().filter(|_| first);
+        let warnings: String = warnings.map(|warning| format!("\n  warning: {warning}")).collect();
+        Ok(format!("step {step}: {}{left_out}{warnings}", numbers.join(", ")))
     }
 
     /// Returns whether a value of the deciding measure is better than the best so far, which must
@@ -174,7 +189,9 @@ impl<'a> Evaluation<'a> {
             let line: Value = serde_json::from_str(line).ok()?;
             let mut measures = line["measures"].as_array()?.iter();
             let deciding = measures.find(|measure| measure["key"].as_str() == self.key())?;
-            let by = format!("{} {}", deciding["name"].as_str()?, deciding["by"].as_str()?);
+            let text = |key: &str| deciding[key].as_str();
+            let numbers = ["count", "real"].map(|key| deciding[key].as_u64().unwrap_or_default());
+            let by = alike((text("name")?, text("by")?, text("how").unwrap_or_default()), numbers);
             Some((line["step"].as_u64()?, deciding["value"].as_f64()?, by))
         };
         text.lines().filter_map(line).collect()
@@ -185,6 +202,11 @@ impl<'a> Evaluation<'a> {
 fn measurements_of(wanted: &Record) -> Option<(u64, &args::Evaluation)> {
     let asked = wanted.evaluation.as_ref()?;
     asked.eval_every.filter(|every| *every > 0).map(|every| (every, asked))
+}
+
+/// How a value was measured: by what, and from how many painted and real pictures.
+fn alike((name, by, how): (&str, &str, &str), [count, real]: [u64; 2]) -> String {
+    format!("{name} {by} {how} {count} {real}")
 }
 
 /// Returns whether a measure's first number is better than the best so far. Variety is measured as

@@ -114,7 +114,7 @@ impl Inputs {
                 let file = lasting(&file);
                 let embeddings = imported(&file, &data, manner)?;
                 wanted.embeddings = Some(file); // a resumed run must not take others
-                stay_as_given(config, layers, manner)?;
+                stay_as_given((config, layers), stage1.as_ref(), manner)?;
                 inputs(embeddings, None, None)
             }
             Text::Encoder(Encoder::Sentence(encoder, source)) => {
@@ -172,14 +172,15 @@ pub(super) fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
 }
 
 /// Turns standardisation off for imported embeddings: without an encoder, a new sentence could not
-/// be standardised as in the run.
+/// be standardised as in the run. One that Stage-I has in its model stays.
 pub(super) fn stay_as_given(
-    config: &mut TrainConfig,
-    layers: &Layers,
+    (config, layers): (&mut TrainConfig, &Layers),
+    stage1: Option<&Model>,
     manner: Manner,
 ) -> Result<()> {
     let key = "data.embedding_standardise";
-    if !config.data.embedding_standardise {
+    let kept = stage1.is_some_and(|model| model.standardise().is_some());
+    if !config.data.embedding_standardise || kept {
         return Ok(());
     }
     match layers.chosen(key) {
@@ -248,6 +249,14 @@ pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
             return Err(data_gone(&data, run, wanted.stage1.is_some()).into());
         }
         wanted.data = Some(data);
+    }
+    if wanted.encoder.is_none()
+        && wanted.embeddings.is_none()
+        && loaded.encoder().is_none()
+        && let Some(run) = run_of(&model)
+    {
+        let kept = Record::read(run).and_then(|record| record.embeddings);
+        wanted.embeddings = kept.filter(|file| file.is_file());
     }
     wanted.stage1 = Some(model); // a resumed run must not take a newer one
     Ok(loaded)

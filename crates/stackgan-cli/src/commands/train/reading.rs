@@ -68,6 +68,12 @@ impl Text {
         if let Some(beside) = embeddings_of(data) {
             return Ok(Self::Imported(beside));
         }
+        if stage1.is_some_and(|model| !model.encoder_fingerprint().is_empty()) {
+            let what = "the Stage-I model was trained with embeddings, and holds no text encoder";
+            let remedy = "name them: `--embeddings FILE`; or the encoder that made them: `--encoder ENCODER`";
+            let expected = "the embeddings of its training";
+            return Err(Problem::missing(what, "option: --embeddings", expected, remedy).into());
+        }
         if SMALL.contains(&&*wanted.preset) {
             return Ok(Self::Small);
         }
@@ -122,7 +128,8 @@ pub(super) fn small_encoder(
 ) -> Result<TrainedEncoder> {
     let mut text_config = small_config(config, layers);
     let recipe = serde_json::to_string(&text_config)?;
-    let key = format!("{} {recipe} {} {}", data.fingerprint(), SMALL_STEPS, config.seed);
+    let (of, pixels, seed) = (data.fingerprint(), data.pixels(), config.seed);
+    let key = format!("{of} {pixels} {recipe} {SMALL_STEPS} {seed}");
     let name = format!("encoder-{}.safetensors", short(&sha256(key.as_bytes())));
     let found = cache.find(&name, |file| Some((encoders::load_trained(&file).ok()?, file)));
     if let Some((encoder, file)) = found {

@@ -73,6 +73,19 @@ fn as_downloaded() {
     assert_eq!(read(dir.path(), Reading::default()).unwrap().items.len(), 3);
 }
 
+/// Other sets of this form number the pictures of each split from 1.
+#[test]
+fn a_picture_is_that_of_its_own_split() {
+    let dir = downloaded();
+    write(&dir, "train2014/v.jpg", b"of training");
+    let data = read(dir.path(), Reading::default()).unwrap();
+    let image = &data.items.iter().find(|item| item.key == "v").unwrap().image;
+    assert_eq!(std::fs::read(image).unwrap(), b"x");
+    let val = TRAIN.replace("COCO_train2014_b", "other");
+    write(&dir, "annotations/captions_val2014.json", val.as_bytes());
+    assert!(error(&dir).contains("\"COCO_train2014_a.jpg\" in both"), "{}", error(&dir));
+}
+
 #[test]
 fn as_the_release_has_it() {
     let dir = listed();

@@ -8,7 +8,8 @@ pub(crate) fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for picture in 1..=12u32 {
         let class = picture.div_ceil(2);
-        write(&dir, &format!("jpg/image_{picture:05}.jpg"), b"a picture");
+        let extension = if picture == 3 { "JPG" } else { "jpg" };
+        write(&dir, &format!("jpg/image_{picture:05}.{extension}"), b"a picture");
         let captions = format!("one of {picture}\ntwo\n");
         let text = format!("text_c10/class_{class:05}/image_{picture:05}.txt");
         write(&dir, &text, captions.as_bytes());
