@@ -101,10 +101,10 @@ def protocols(side):
     # torch-fidelity, feature_extractor_inceptionv3.py
     legacy = interpolate_bilinear_2d_like_tensorflow1x(x, size=(299, 299), align_corners=False)
     yield "inception-fid-tf1", ((legacy - 128) / 128)[0]
-    # AttnGAN's followers: pytorch-fid before its 0.1, with torch before its 0.4
-    corners = F.interpolate(x / 255, (299, 299), mode="bilinear", align_corners=True)[0]
+    # AttnGAN's followers resize with Pillow before their network, whose own resize then changes nothing
+    resized = (pillow(299) + 1) / 2
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    yield "inception-torchvision", corners * (deviation / 0.5)[:, None, None] + ((mean - 0.5) / 0.5)[:, None, None]
+    yield "inception-torchvision", resized * (deviation / 0.5)[:, None, None] + ((mean - 0.5) / 0.5)[:, None, None]
     # StackGAN-inception-model: scipy's imresize is Pillow's resize
     yield "inception-stackgan", pillow(299)
     yield "efficientnet-lite0", pillow(224)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use stackgan_core::digest::short;
+use stackgan_core::digest::{sha256, short};
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::counted;
@@ -46,7 +46,7 @@ impl Real {
         let wants = |metric| args.metrics.contains(&metric);
         let given = args.stats.as_deref().map(|file| {
             let found = Statistics::read(file)?;
-            found.check_width(measurer.extractor.network().width(), file)?;
+            found.check(&measurer.judge, file)?;
             Ok::<_, anyhow::Error>(found)
         });
         let given = given.transpose()?;
@@ -58,7 +58,7 @@ impl Real {
         }
         let own = statistics(data, args.split, measurer, manner)?;
         if let Some(file) = &args.save_stats {
-            let bare = Statistics { moments: own.moments.clone(), rows: None };
+            let bare = Statistics { moments: own.moments.clone(), rows: None, by: own.by.clone() };
             write_file(file, &bare.to_bytes()?)?;
         }
         let rows = if needs_rows { own.rows.clone() } else { None };
@@ -136,7 +136,7 @@ fn statistics(
     let mut gathering = Gathering::new(measurer.extractor.network());
     real_features(data, &order, measurer, manner, &mut |made| Ok(gathering.add(made)?))?;
     let Gathered { moments, rows, .. } = gathering.finish()?;
-    let made = Statistics { moments, rows: Some(rows) };
+    let made = Statistics { moments, rows: Some(rows), by: Some(measurer.judge.line()) };
     write_file(&cache.new_file(&name), &made.to_bytes()?)?;
     Ok(made)
 }
@@ -164,10 +164,11 @@ pub(crate) fn real_features(
 /// The name of the cache file of the features of a part of the data. It also identifies how the
 /// pixels were made, which the fingerprint of the source files does not cover.
 fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> String {
+    let fed = format!("{} {}", measurer.judge.weights_sha256, measurer.judge.resize);
     format!(
         "eval-{}-{}-{}-{}-{}-{}.npz",
         measurer.judge.network,
-        short(&measurer.judge.weights_sha256),
+        short(&sha256(fed.as_bytes())),
         short(data.fingerprint()),
         data.size().crop(),
         data.pixels(),

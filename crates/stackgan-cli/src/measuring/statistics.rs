@@ -7,7 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use stackgan_data::formats::{npy, npz, read_bounded};
+use stackgan_data::printable;
 use stackgan_eval::moments::Moments;
+use stackgan_eval::report::Judge;
 use stackgan_eval::rows::Rows;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -22,6 +24,9 @@ pub(super) struct Statistics {
     pub moments: Moments,
     /// Some of the rows behind the moments; only in cache files.
     pub rows: Option<Rows>,
+    /// The network that made them, and how pictures were resized for it: [`Judge::line`]. Files of
+    /// other programs do not say it.
+    pub by: Option<String>,
 }
 
 impl Statistics {
@@ -47,7 +52,10 @@ impl Statistics {
         } else {
             None
         };
-        Ok(Self { moments, rows })
+        let by = if has("by") { Some(numbers("by")?.1) } else { None };
+        let by = by.map(|text| text.into_iter().map(|byte| byte as u8).collect());
+        let by = by.map(|text: Vec<u8>| String::from_utf8_lossy(&text).into_owned());
+        Ok(Self { moments, rows, by })
     }
 
     /// Serialises the statistics.
@@ -66,6 +74,9 @@ impl Statistics {
         add("mu", "<f8", &[width], &bytes(self.moments.mean()))?;
         add("sigma", "<f8", &[width, width], &bytes(&self.moments.covariance()))?;
         add("count", "<f8", &[1], &(self.moments.count() as f64).to_le_bytes())?;
+        if let Some(by) = &self.by {
+            add("by", "|u1", &[by.len()], by.as_bytes())?;
+        }
         if let Some(rows) = &self.rows {
             let numbers: Vec<u8> = rows.values().iter().flat_map(|v| v.to_le_bytes()).collect();
             add("rows", "<f4", &[rows.len(), width], &numbers)?;
@@ -73,12 +84,16 @@ impl Statistics {
         Ok(file.finish()?.into_inner())
     }
 
-    /// Checks that the statistics have as many features as the network.
-    pub(super) fn check_width(&self, width: usize, file: &Path) -> Result<()> {
-        if self.moments.width() == width {
-            return Ok(());
-        }
-        let parts = (format!("{width} features"), self.moments.width().to_string());
+    /// Checks that the statistics have as many features as the network, and are its own if they say
+    /// whose they are.
+    pub(super) fn check(&self, judge: &Judge, file: &Path) -> Result<()> {
+        let parts = match (self.moments.width(), &self.by) {
+            (width, _) if width != judge.features => {
+                (format!("{} features", judge.features), width.to_string())
+            }
+            (_, Some(by)) if *by != judge.line() => (judge.line(), printable(by)),
+            _ => return Ok(()),
+        };
         let remedy = "use statistics and network of the same kind";
         Err(Problem::data("the statistics are of another network", file, parts, remedy).into())
     }
@@ -106,6 +121,8 @@ fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use stackgan_eval::features::Network;
+
     use super::*;
 
     #[test]
@@ -114,16 +131,22 @@ mod tests {
         let file = dir.path().join("s.npz");
         let rows = Rows::from_values(3, (0..21).map(|i| (i * i % 11) as f32).collect()).unwrap();
         let moments = Moments::of(&rows).unwrap();
-        let written = Statistics { moments, rows: Some(rows.clone()) };
+        let by = Some("a network, ä resize to 9".to_owned());
+        let written = Statistics { moments, rows: Some(rows.clone()), by: by.clone() };
         std::fs::write(&file, written.to_bytes().unwrap()).unwrap();
         let read = Statistics::read(&file).unwrap();
         assert_eq!(read.moments.mean(), written.moments.mean());
         assert_eq!(read.moments.covariance(), written.moments.covariance());
-        assert_eq!((read.moments.count(), read.rows), (7, Some(rows)));
+        assert_eq!((read.moments.count(), read.rows, &read.by), (7, Some(rows), &by));
         assert!(read.moments.covariance().iter().any(|v| *v != 0.0));
         assert_eq!(written.to_bytes().unwrap(), written.to_bytes().unwrap());
-        let error = Statistics::read(&file).unwrap().check_width(4, &file).unwrap_err();
-        assert!(error.to_string().contains("another network"), "{error}");
+        let mut judge = Judge::new(Network::InceptionFid, "aa");
+        for features in [4, 3] {
+            judge.features = features;
+            let error = Statistics::read(&file).unwrap().check(&judge, &file).unwrap_err();
+            assert!(error.to_string().contains("another network"), "{error}");
+        }
+        Statistics { by: None, ..written }.check(&judge, &file).unwrap();
     }
 
     #[test]

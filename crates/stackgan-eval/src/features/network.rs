@@ -155,8 +155,9 @@ impl Network {
         match self {
             Self::InceptionFid => Resize::HalfPixel,
             Self::InceptionFidTf1 => Resize::Legacy,
-            Self::InceptionTorchvision => Resize::Corners,
-            Self::InceptionStackGan | Self::EfficientNetLite0 => Resize::PillowBilinear,
+            Self::InceptionTorchvision | Self::InceptionStackGan | Self::EfficientNetLite0 => {
+                Resize::PillowBilinear
+            }
         }
     }
 

@@ -14,8 +14,6 @@ pub enum Resize {
     HalfPixel,
     /// Bilinear, with the upper left corners of pixels aligned: TensorFlow 1's default.
     Legacy,
-    /// Bilinear, with the corners of the pictures aligned: PyTorch's `align_corners=True`.
-    Corners,
     /// Pillow's bilinear filter on bytes. The filter becomes wider when a picture becomes smaller.
     ///
     /// This implementation is exact to the bit. `fast_image_resize` is not: its coefficients have
@@ -30,7 +28,6 @@ impl Resize {
         match self {
             Self::HalfPixel => "bilinear (align_corners=False)",
             Self::Legacy => "bilinear (TensorFlow 1)",
-            Self::Corners => "bilinear (align_corners=True)",
             Self::PillowBilinear => "bilinear (Pillow)",
         }
     }
@@ -45,7 +42,7 @@ impl Resize {
             return Err(unfit(format!("{} bytes", picture.rgb.len())));
         }
         match self {
-            Self::HalfPixel | Self::Legacy | Self::Corners => Ok(self.bilinear(picture, side)),
+            Self::HalfPixel | Self::Legacy => Ok(self.bilinear(picture, side)),
             Self::PillowBilinear => Ok(pillow(picture, side)),
         }
     }
@@ -57,8 +54,6 @@ impl Resize {
         let place = |i: usize| {
             let scale = from as f32 / to as f32;
             match self {
-                Self::Corners if to > 1 => i as f32 * ((from - 1) as f32 / (to - 1) as f32),
-                Self::Corners => 0.0,
                 Self::HalfPixel => (scale * (i as f32 + 0.5) - 0.5).max(0.0),
                 _ => i as f32 * scale,
             }
