@@ -60,7 +60,7 @@ pub(crate) fn is_kept(network: Network) -> bool {
 /// Keeps the weights of a network, from a file with this SHA-256.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// Code 2 if one of other classes is kept under this name; when the file cannot be written.
 pub(crate) fn keep(
     network: Network,
     tensors: &BTreeMap<String, Tensor>,
@@ -70,8 +70,27 @@ pub(crate) fn keep(
     archive.metadata.insert(TENSORS.to_owned(), archive.sha256()?);
     archive.metadata.insert(SOURCE.to_owned(), hash.to_owned());
     let file = kept(network);
+    check_classes(&file, tensors)?;
     write_file(&file, &archive.to_bytes()?)?;
     Ok(file)
+}
+
+/// Refuses to replace a network by one of other classes: the authors' of birds and of flowers have one
+/// name, and a score would be by the other without a word.
+fn check_classes(file: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    let kept = std::fs::read(file).ok();
+    let kept = kept.and_then(|bytes| Archive::from_bytes(&bytes, &Device::Cpu).ok());
+    let of = |tensors: &BTreeMap<String, Tensor>| tensors.get("fc.bias").map(Tensor::elem_count);
+    match kept.and_then(|kept| of(&kept.tensors)).zip(of(tensors)) {
+        Some((before, now)) if before != now => {
+            let place = format!("file: {}", file.display());
+            let parts = (format!("{before} classes, as there"), now.to_string());
+            let remedy = "move that file away, and back when its classes are measured";
+            let what = "a network of other classes is kept under this name";
+            Err(Problem::usage(what, place, parts, remedy).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// SHA-256 of the file that weights come from: the same for a published file and for what was
@@ -122,6 +141,21 @@ mod tests {
     }
 
     /// The name of published weights depends on their values, not on what a file claims.
+    #[test]
+    fn a_network_is_replaced_by_one_of_as_many_classes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("kept");
+        let of = |classes: usize| {
+            let bias = Tensor::zeros(classes, candle_core::DType::F32, &Device::Cpu).unwrap();
+            BTreeMap::from([("fc.bias".to_owned(), bias)])
+        };
+        check_classes(&file, &of(51)).unwrap();
+        let archive = Archive { tensors: of(51), ..Archive::default() };
+        std::fs::write(&file, archive.to_bytes().unwrap()).unwrap();
+        check_classes(&file, &of(51)).unwrap();
+        assert!(check_classes(&file, &of(21)).unwrap_err().to_string().contains("51 classes"));
+    }
+
     #[test]
     fn other_tensors_are_not_of_the_file_that_they_name() {
         let mut archive = Archive::default();
