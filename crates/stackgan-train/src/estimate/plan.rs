@@ -144,6 +144,9 @@ mod tests {
         assert_eq!(config.optim.steps, ((105.0f64 - 0.5) / (0.1 + 0.02 + 0.06)) as u64);
         assert_eq!((config.run.sample_every, config.run.checkpoint_every), (10, 5));
         assert_eq!(config.run.report_every, 580 / 250);
+        config.run.keep_every = 20; // milestones are saved besides
+        plan.fit(&mut config, Cadence { grids: 9, save_every: 30.0 }, &given);
+        assert_eq!(config.optim.steps, ((105.0f64 - 0.5) / (0.1 + 0.02 + 0.06 + 0.015)) as u64);
     }
 
     #[test]

@@ -115,9 +115,7 @@ impl<'a> Evaluation<'a> {
             TrainEvent::Finished { step, reason } => (step, *reason == StopReason::Done),
             _ => return None,
         };
-        // A run that went back measures again; the last model is measured whatever its step is.
-        let passed = *step / self.every > self.last / self.every;
-        let due = *step < self.last || passed || ends && *step != self.last;
+        let due = is_due((*step, ends), self.last, self.every);
         if *step == 0 || !due {
             return None;
         }
@@ -204,6 +202,12 @@ fn measurements_of(wanted: &Record) -> Option<(u64, &args::Evaluation)> {
     asked.eval_every.filter(|every| *every > 0).map(|every| (every, asked))
 }
 
+/// Whether a model is measured `every` so many steps, the last time at step `last`. A run that went back
+/// measures again, and the last model is measured whatever its step is.
+const fn is_due((step, ends): (u64, bool), last: u64, every: u64) -> bool {
+    step < last || step / every > last / every || ends && step != last
+}
+
 /// How a value was measured: by what, and from how many painted and real pictures.
 fn alike((name, by, how): (&str, &str, &str), [count, real]: [u64; 2]) -> String {
     format!("{name} {by} {how} {count} {real}")
@@ -252,6 +256,30 @@ mod tests {
         }
         assert!(improves(Metric::Fid, 9.0, None) && !improves(Metric::Fid, f64::NAN, None));
     }
+
+    #[test]
+    fn models_are_measured_once_in_so_many_steps_and_at_the_end() {
+        for (step, last, due) in [
+            ((1000, false), 0, false),
+            ((4000, false), 0, true),
+            ((7000, false), 4000, false),
+            ((9000, false), 4000, true),
+            ((3000, false), 4000, true),
+            ((6000, true), 4000, true),
+            ((6000, true), 6000, false),
+        ] {
+            assert_eq!(is_due(step, last, 4000), due, "{step:?} after {last}");
+        }
+    }
+
+    #[test]
+    fn values_of_other_numbers_of_pictures_are_not_alike() {
+        let by = ("KD", "a network", "100 subsets");
+        assert_ne!(alike(by, [400, 300]), alike(by, [4000, 300]));
+        assert_ne!(alike(by, [400, 300]), alike(("KD", "a network", "1 subset"), [400, 300]));
+        assert_eq!(alike(by, [400, 300]), alike(by, [400, 300]));
+    }
+
     #[test]
     fn the_number_that_decides_says_that_it_is_the_best() {
         let of = |key, name: &str| Measured {
