@@ -460,6 +460,12 @@ fn embeddings_made_elsewhere_are_trained_on() {
         let (code, said) = failed(dir, &training("2", "another", more));
         assert!(code == 4 && said.contains("was trained with embeddings"), "{code} {said}");
     }
+    done(dir, &training("1", "named", &["--embeddings", "aside"]));
+    let plan = done(dir, &training("2", "another", &["--stage1", "named", "-n"]));
+    assert!(
+        plan.lines().any(|line| line.starts_with("embeddings") && line.ends_with("aside")),
+        "{plan}"
+    );
     fs::rename(&aside, &embeddings).unwrap();
     // It paints from the embeddings. With the data their captions are known, without the data only
     // their numbers.

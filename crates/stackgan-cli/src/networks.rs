@@ -140,7 +140,6 @@ mod tests {
         Tensor::new(&[value, 2.0], &Device::Cpu).unwrap()
     }
 
-    /// The name of published weights depends on their values, not on what a file claims.
     #[test]
     fn a_network_is_replaced_by_one_of_as_many_classes() {
         let dir = tempfile::tempdir().unwrap();
@@ -156,6 +155,7 @@ mod tests {
         assert!(check_classes(&file, &of(21)).unwrap_err().to_string().contains("51 classes"));
     }
 
+    /// The name of published weights depends on their values, not on what a file claims.
     #[test]
     fn other_tensors_are_not_of_the_file_that_they_name() {
         let mut archive = Archive::default();

@@ -324,11 +324,15 @@ impl TrainConfig {
     /// [`Error::Config`] with the parser's message for unknown, missing or mistyped keys, and for
     /// values out of range.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let config: Self = toml::from_str(text).map_err(|e| Error::Config {
-            key: "configuration".to_owned(),
-            expected: "a complete TOML configuration".to_owned(),
-            found: e.message().trim().replace('\n', "; "),
-            remedy: "start from a preset: `stackgan config presets`".to_owned(),
+        let config: Self = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            Error::Config {
+                key: "configuration".to_owned(),
+                expected: "a complete TOML configuration".to_owned(),
+                found: format!("line {line}: {}", e.message().trim().replace('\n', "; ")),
+                remedy: "start from a preset: `stackgan config presets`".to_owned(),
+            }
         })?;
         config.check()?;
         Ok(config)
@@ -462,6 +466,14 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_a_setting_is_told_with_its_line() {
+        let text = preset("toy-stage1").unwrap().replacen("seed =", "sed =", 1);
+        let line = text.lines().position(|line| line.starts_with("sed =")).unwrap() + 1;
+        let error = TrainConfig::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains(&format!("line {line}: ")) && error.contains("`sed`"), "{error}");
+    }
 
     #[test]
     fn settings_that_would_do_nothing_are_refused() {

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let by_features = by_features.finish();
     let by_pixels = in_pixels(&painter.data, &trained, (&pictures, k), context.manner)?;
 
-    let found = Found { args, painter: &painter, trained: &trained, pictures: &pictures };
+    let found = Found { k, painter: &painter, trained: &trained, pictures: &pictures };
     let sheet = found.sheet(&by_features, &by_pixels)?;
     write_file(&sheet_file, &sheet.encode_png_with(&[SOFTWARE])?)?;
     let document = json!({
@@ -153,7 +153,8 @@ fn levels(picture: &Picture) -> Vec<f32> {
 
 /// The painted pictures and those that they were compared with.
 struct Found<'a> {
-    args: &'a Args,
+    /// Number of nearest pictures of each.
+    k: usize,
     painter: &'a DatasetPainter,
     trained: &'a [usize],
     pictures: &'a [Picture],
@@ -168,7 +169,6 @@ impl Found<'_> {
     /// A row for each picture: itself, the nearest by features, and the nearest by pixels,
     /// separated by gaps.
     fn sheet(&self, by_features: &[Vec<Near>], by_pixels: &[Vec<Near>]) -> Result<Picture> {
-        let k = usize::from(self.args.k).min(self.trained.len());
         let side = self.painter.data.size().crop();
         let factor = side.div_ceil(SHOWN);
         let small = |picture: &Picture| picture.reduced(factor);
@@ -177,7 +177,7 @@ impl Found<'_> {
                 Some(near) => Ok(small(&real_picture(&self.painter.data, self.place(*near))?)),
                 None => Ok(Picture::filled(side / factor, side / factor, [255; 3])),
             };
-            (0..k).map(cell).collect()
+            (0..self.k).map(cell).collect()
         };
         let mut cells = Vec::new();
         for ((picture, features), pixels) in self.pictures.iter().zip(by_features).zip(by_pixels) {

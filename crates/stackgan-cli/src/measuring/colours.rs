@@ -31,8 +31,8 @@ pub(crate) fn colour_judge() -> Result<Judge> {
     Ok(Judge::new(SEED)?)
 }
 
-/// A picture in the form that the judge reads: 64x64 pixels, row by row. It refuses what comes of
-/// one whose side is not a multiple of 64.
+/// A picture in the form that the judge reads: 64x64 pixels, row by row. The judge refuses what comes
+/// of a picture whose sides are not one multiple of 64.
 pub(crate) fn reduced_to_64(picture: &Picture) -> Vec<u8> {
     picture.reduced(picture.width / SIDE).rgb
 }

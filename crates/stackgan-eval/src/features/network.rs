@@ -149,7 +149,8 @@ impl Network {
         }
     }
 
-    /// Returns the resize that produces this side.
+    /// Returns the resize that produces this side. For torchvision's network that of DM-GAN's
+    /// `eval/FID/fid_score.py`, which resizes before a network whose own resize then does nothing.
     #[must_use]
     pub const fn resize(self) -> Resize {
         match self {

@@ -81,8 +81,10 @@ impl Plan {
         };
         let painting = share(SAMPLES, grid, (grids, config.run.sample_every));
         let saving = share(CHECKPOINTS, save, (saves, config.run.checkpoint_every));
+        let is_saved = |step: u64| step.is_multiple_of(config.run.checkpoint_every);
         let kept = match config.run.keep_every {
             0 => 0.0,
+            every if given.kept.contains(&CHECKPOINTS) && is_saved(every) => 0.0,
             every => save / every as f64,
         };
         let each = step + painting.0 + saving.0 + kept;
@@ -144,9 +146,13 @@ mod tests {
         assert_eq!(config.optim.steps, ((105.0f64 - 0.5) / (0.1 + 0.02 + 0.06)) as u64);
         assert_eq!((config.run.sample_every, config.run.checkpoint_every), (10, 5));
         assert_eq!(config.run.report_every, 580 / 250);
-        config.run.keep_every = 20; // milestones are saved besides
-        plan.fit(&mut config, Cadence { grids: 9, save_every: 30.0 }, &given);
-        assert_eq!(config.optim.steps, ((105.0f64 - 0.5) / (0.1 + 0.02 + 0.06 + 0.015)) as u64);
+        // Milestones are saved besides, but for those at which there is a checkpoint.
+        for (keep_every, each) in [(6, 0.05), (20, 0.0)] {
+            config.run.keep_every = keep_every;
+            plan.fit(&mut config, Cadence { grids: 9, save_every: 30.0 }, &given);
+            let each = 0.1 + 0.02 + 0.06 + each;
+            assert_eq!(config.optim.steps, ((105.0f64 - 0.5) / each) as u64);
+        }
     }
 
     #[test]

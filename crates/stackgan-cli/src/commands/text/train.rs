@@ -72,7 +72,7 @@ pub(super) fn run(args: &args::TextTrain, manner: Manner) -> Result<()> {
     let out = free_name(&args.out);
     if out != args.out {
         let (taken, out) = (args.out.display(), out.display());
-        manner.say(format!("another file is {taken} meanwhile: the encoder is {out}"));
+        manner.say(format!("another file took the name {taken} meanwhile: the encoder is {out}"));
     }
     write_kept(&out, &encoder.to_bytes()?)?;
     Unfinished::forget(&args.out);

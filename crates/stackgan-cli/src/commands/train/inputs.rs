@@ -253,10 +253,11 @@ pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
     if wanted.encoder.is_none()
         && wanted.embeddings.is_none()
         && loaded.encoder().is_none()
-        && let Some(run) = run_of(&model)
+        && let Some(low) = run_of(&model).and_then(Record::read)
+        && low.data == wanted.data
     {
-        let kept = Record::read(run).and_then(|record| record.embeddings);
-        wanted.embeddings = kept.filter(|file| file.is_file());
+        // Those of its training, wherever they are. Other data have embeddings of their own.
+        wanted.embeddings = low.embeddings.filter(|file| file.is_file());
     }
     wanted.stage1 = Some(model); // a resumed run must not take a newer one
     Ok(loaded)

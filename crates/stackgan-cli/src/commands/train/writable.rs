@@ -30,6 +30,9 @@ pub(super) fn check_run(run: Option<&Path>) -> Result<()> {
 /// Refuses a folder of something else that would be mixed with a run: with pictures, captions or tables of
 /// them, or with folders that are not empty. Logs may be there.
 fn check_free(run: &Path) -> Result<()> {
+    if is_run(run) {
+        return Ok(());
+    }
     let entries = run.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
     let is_hidden = |path: &Path| {
         path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
@@ -39,7 +42,7 @@ fn check_free(run: &Path) -> Result<()> {
         Err(_) => part_of_a_dataset(path).is_some(),
     };
     let mut others = entries.filter(is_other);
-    let Some(other) = others.next().filter(|_| !is_run(run)) else { return Ok(()) };
+    let Some(other) = others.next() else { return Ok(()) };
     let name = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let place = format!("option: --run {}", run.display());
     let found = format!("`{}` in it", name.escape_debug());
