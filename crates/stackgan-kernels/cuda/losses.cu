@@ -1,4 +1,5 @@
-// Binary cross-entropy of few logits against one label, in one block.
+// Binary cross-entropy of few logits against one label: the mean, in one block, and its gradient.
+#include "types.cuh"
 
 __device__ __forceinline__ float block_sum(float value) {
     __shared__ float sums[256];
@@ -24,6 +25,5 @@ extern "C" __global__ void bce(const float *logits, float *loss, int n, float la
 
 // (sigmoid(l) - t) / n, times the gradient of the loss.
 extern "C" __global__ void bce_back(const float *logits, const float *grad, float *out, int n, float label) {
-    int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < n) out[i] = (1.f / (1.f + expf(-logits[i])) - label) / n * *grad;
+    EVERY(i, n) out[i] = (1.f / (1.f + expf(-logits[i])) - label) / n * *grad;
 }

@@ -45,7 +45,7 @@ template <typename T> struct Activate {
     }
 };
 
-// The sign of a result is that of what was activated, whatever the slope.
+// The sign of a result is that of what was activated, because no slope is negative.
 template <typename T> struct ActivateBack {
     const T *y, *dy;
     T *dx;
@@ -73,19 +73,6 @@ template <typename T> struct AddActivate {
             float sum = v.v[k] + w.v[k];
             v.v[k] = select_by(sum, sum, slope);
         }
-        v.write(y + i);
-    }
-};
-
-template <typename T> struct Add {
-    const T *a, *b;
-    T *y;
-    template <int V> __device__ __forceinline__ void operator()(int64_t i) const {
-        Pack<T, V> v, w;
-        v.read(a + i);
-        w.read(b + i);
-#pragma unroll
-        for (int k = 0; k < V; k++) v.v[k] += w.v[k];
         v.write(y + i);
     }
 };
@@ -265,9 +252,6 @@ __device__ void unshuffle(const T *dy, T *dt, int64_t count, int channels, int h
     extern "C" __global__ void add_activate_##NAME(const T *a, const T *b, T *y, int64_t n,        \
                                                    float slope) {                                  \
         packs<T>(n, AddActivate<T>{a, b, y, slope});                                               \
-    }                                                                                              \
-    extern "C" __global__ void add_##NAME(const T *a, const T *b, T *y, int64_t n) {               \
-        packs<T>(n, Add<T>{a, b, y});                                                              \
     }                                                                                              \
     extern "C" __global__ void append_##NAME(const T *x, const float *v, T *y, int64_t n, int a,   \
                                              int b, int stride, int64_t pixels) {                  \

@@ -318,9 +318,9 @@ MOMENTS(bf16, bf16)
 // moments (3, channels) from given statistics.
 extern "C" __global__ void norm_given(const float *mean, const float *variance, float *moments,
                                       int channels, double eps) {
-    int c = blockIdx.x * blockDim.x + threadIdx.x;
-    if (c >= channels) return;
-    moments[c] = mean[c];
-    moments[channels + c] = variance[c];
-    moments[2 * channels + c] = (float)(1.0 / sqrt((double)variance[c] + eps));
+    EVERY(c, channels) {
+        moments[c] = mean[c];
+        moments[channels + c] = variance[c];
+        moments[2 * channels + c] = (float)(1.0 / sqrt((double)variance[c] + eps));
+    }
 }

@@ -1,5 +1,7 @@
 //! Activations, with the derivatives of `torch` at 0.
 
+use candle_core::{Result, bail};
+
 /// The activation that follows a layer.
 ///
 /// The derivative at 0 is that of `torch`: 0 for `Relu`, and the slope for `LeakyRelu`. (candle
@@ -10,7 +12,8 @@ pub enum Activation {
     Identity,
     /// `x` if positive, otherwise 0.
     Relu,
-    /// `x` if positive, otherwise this slope times `x`.
+    /// `x` if positive, otherwise this slope times `x`. [`crate::Maps::activate`] takes no negative
+    /// one.
     LeakyRelu(f32),
 }
 
@@ -23,6 +26,18 @@ impl Activation {
             Self::Relu => 0.0,
             Self::LeakyRelu(slope) => slope,
         }
+    }
+
+    /// Checks that results have the sign of what was activated. Maps take the gradient from them.
+    ///
+    /// # Errors
+    /// A negative slope, or NaN.
+    pub(crate) fn check_sign(self) -> Result<()> {
+        let slope = self.slope();
+        if slope < 0.0 || slope.is_nan() {
+            bail!("activation of maps: expected a slope of 0 or more, found {slope}");
+        }
+        Ok(())
     }
 }
 

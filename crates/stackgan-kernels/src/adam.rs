@@ -77,9 +77,9 @@ const CHUNK: usize = 1 << 14;
 vectorised! {
     fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], grad: &[f32], c: Constants) {
         for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(grad) {
-            *m = c.beta1 * *m + c.one_minus_beta1 * g;
-            *v = c.beta2 * *v + c.one_minus_beta2 * (g * g);
-            *p -= c.rate * (*m / (v.sqrt() * c.root + c.eps));
+            *m = c.mean(*m, *g);
+            *v = c.square(*v, *g);
+            *p -= c.change(*m, *v);
         }
     }
 }

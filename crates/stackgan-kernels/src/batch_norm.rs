@@ -8,7 +8,7 @@
 
 mod passes;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use crate::geometry::BatchNormShape;
 use crate::{Activation, BatchStatistics, Norm, Statistics, fast, reference};
@@ -20,44 +20,36 @@ impl Norm<'_> {
     /// # Errors
     /// Wrong ranks or sizes, with the shapes.
     pub fn apply(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
+        let shape = BatchNormShape::new(x)?;
+        self.check(shape.channels)?;
         #[cfg(feature = "cuda")]
         if x.device().is_cuda() && x.dtype() == candle_core::DType::F32 {
-            let (gamma, beta) = (("gamma", self.gamma), ("beta", self.beta));
-            BatchNormShape::new(x, &[gamma, beta])?;
             return crate::cuda::batch_norm(x, self, statistics);
         }
-        match statistics {
-            Statistics::Running => by_running(x, self),
-            Statistics::OfBatch { parts } if parts != 1 => {
-                let images = x.dim(0)?;
-                if parts == 0 || !images.is_multiple_of(parts) {
-                    bail!("batch norm: {images} images are not {parts} equal parts");
-                }
+        match (statistics, statistics.parts(shape.images)?) {
+            (Statistics::Running, _) => by_running(x, self, &shape),
+            (Statistics::OfBatch { .. }, 1) => {
+                let (y, batch) = by_batch(x, self, &shape)?;
+                self.follow(&batch)?;
+                Ok(y)
+            }
+            (Statistics::OfBatch { .. }, parts) => {
                 let one = Statistics::OfBatch { parts: 1 };
                 let each = x.chunk(parts, 0)?.into_iter().map(|part| self.apply(&part, one));
                 Tensor::cat(&each.collect::<Result<Vec<_>>>()?, 0)
-            }
-            Statistics::OfBatch { .. } => {
-                let (y, batch) = by_batch(x, self)?;
-                let n = batch.count as f64;
-                let variance = if self.unbiased {
-                    (batch.variance * (n / (n - 1.0).max(1.0)))?
-                } else {
-                    batch.variance
-                };
-                self.follow(self.running_mean, &batch.mean)?;
-                self.follow(self.running_var, &variance)?;
-                Ok(y)
             }
         }
     }
 }
 
 /// Normalises by the statistics of the batch itself. The gradient flows through them.
-fn by_batch(x: &Tensor, norm: &Norm<'_>) -> Result<(Tensor, BatchStatistics)> {
+fn by_batch(
+    x: &Tensor,
+    norm: &Norm<'_>,
+    shape: &BatchNormShape,
+) -> Result<(Tensor, BatchStatistics)> {
     let Norm { gamma, beta, eps, activation, .. } = *norm;
-    let shape = BatchNormShape::new(x, &[("gamma", gamma), ("beta", beta)])?;
-    if !fast_form(&shape, &[x, gamma, beta]) {
+    if !fast_form(shape, &[x, gamma, beta]) {
         return reference::batch_norm_train(x, gamma, beta, eps, activation);
     }
     let x = x.contiguous()?;
@@ -75,13 +67,11 @@ fn by_batch(x: &Tensor, norm: &Norm<'_>) -> Result<(Tensor, BatchStatistics)> {
 }
 
 /// Normalises by the running statistics, which receive no gradient.
-fn by_running(x: &Tensor, norm: &Norm<'_>) -> Result<Tensor> {
+fn by_running(x: &Tensor, norm: &Norm<'_>, shape: &BatchNormShape) -> Result<Tensor> {
     let Norm { gamma, beta, eps, activation, .. } = *norm;
     let mean = &norm.running_mean.as_detached_tensor();
     let variance = &norm.running_var.as_detached_tensor();
-    let vectors = [("gamma", gamma), ("beta", beta), ("mean", mean), ("variance", variance)];
-    let shape = BatchNormShape::new(x, &vectors)?;
-    if !fast_form(&shape, &[x, gamma, beta, mean, variance]) {
+    if !fast_form(shape, &[x, gamma, beta, mean, variance]) {
         return reference::batch_norm_eval(x, gamma, beta, (mean, variance), eps, activation);
     }
     let (mean, variance) = (mean.to_vec1::<f32>()?, variance.to_vec1::<f32>()?);

@@ -156,7 +156,8 @@ impl Gap {
 /// individual launches on the host. The memory of the work is given back when this is dropped.
 pub struct Recorded(#[cfg(feature = "cuda")] crate::cuda::Recorded);
 
-/// Returns whether work on this device can be recorded.
+/// Returns whether this is a device whose work is recorded. A GPU without a pool of memory refuses
+/// all the same, in [`record`].
 #[must_use]
 pub fn can_record(device: &Device) -> bool {
     cfg!(feature = "cuda") && device.is_cuda()
@@ -187,7 +188,7 @@ opaque!(Sender, Gap, Recorded, Rehearsal);
 /// Begins a rehearsal, which ends when the guard is dropped.
 ///
 /// # Errors
-/// A device that cannot record.
+/// A device that is not a GPU.
 pub fn rehearse(device: &Device) -> Result<Rehearsal> {
     #[cfg(feature = "cuda")]
     return crate::cuda::rehearse(device).map(Rehearsal);
@@ -201,7 +202,7 @@ pub fn rehearse(device: &Device) -> Result<Rehearsal> {
 /// rehearsal. It must drop every tensor that it creates, and no tensor created before.
 ///
 /// # Errors
-/// Errors of `work`, and operations that the device cannot record.
+/// Errors of `work`, operations that the device cannot record, and a GPU without a pool of memory.
 pub fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Recorded> {
     #[cfg(feature = "cuda")]
     return crate::cuda::record(device, work).map(Recorded);

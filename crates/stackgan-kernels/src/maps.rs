@@ -201,8 +201,9 @@ impl Maps {
     /// Applies the activation to every value.
     ///
     /// # Errors
-    /// If the device fails.
+    /// If the slope of the activation is negative or the device fails.
     pub fn activate(&self, activation: Activation) -> Result<Self> {
+        activation.check_sign()?;
         match &self.0 {
             Form::Planes(x) => Ok(Self(Form::Planes(activate(x, activation)?))),
             Form::Cpu(x) => Ok(Self(Form::Cpu(x.activate(activation)?))),
@@ -214,8 +215,9 @@ impl Maps {
     /// Adds two maps and applies the activation.
     ///
     /// # Errors
-    /// If the sizes differ.
+    /// If the sizes or element types differ, or the slope of the activation is negative.
     pub fn add_activate(&self, other: &Self, activation: Activation) -> Result<Self> {
+        activation.check_sign()?;
         match (&self.0, &other.0) {
             (Form::Planes(a), Form::Planes(b)) => {
                 Ok(Self(Form::Planes(activate(&(a + b)?, activation)?)))

@@ -1,6 +1,6 @@
 //! Batch norms and their statistics.
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var, bail};
 
 use crate::Activation;
 
@@ -38,6 +38,22 @@ pub enum Statistics {
     Running,
 }
 
+impl Statistics {
+    /// Returns the number of parts of a batch of `images` that are normalised separately.
+    ///
+    /// # Errors
+    /// Parts that are not equal.
+    pub(crate) fn parts(self, images: usize) -> Result<usize> {
+        match self {
+            Self::OfBatch { parts } if parts == 0 || !images.is_multiple_of(parts) => {
+                bail!("batch norm: {images} images are not {parts} equal parts")
+            }
+            Self::OfBatch { parts } => Ok(parts),
+            Self::Running => Ok(1),
+        }
+    }
+}
+
 /// Statistics of a batch. They are not part of any graph.
 #[derive(Clone, Debug)]
 pub struct BatchStatistics {
@@ -50,9 +66,54 @@ pub struct BatchStatistics {
 }
 
 impl Norm<'_> {
-    /// Moves running statistics towards those of a batch.
-    pub(crate) fn follow(&self, running: &Var, batch: &Tensor) -> Result<()> {
-        let old = (running.as_detached_tensor() * (1.0 - self.momentum))?;
-        running.set(&(old + (batch * self.momentum)?)?)
+    /// Checks that every vector has one value per channel.
+    ///
+    /// # Errors
+    /// A vector of another shape, with its name.
+    pub(crate) fn check(&self, channels: usize) -> Result<()> {
+        let vectors = [
+            ("gamma", self.gamma),
+            ("beta", self.beta),
+            ("running_mean", self.running_mean.as_tensor()),
+            ("running_var", self.running_var.as_tensor()),
+        ];
+        check_vectors(channels, &vectors)
     }
+
+    /// Returns the factor of a batch's biased variance in the running one, for `count` values per
+    /// channel.
+    pub(crate) fn correction(&self, count: usize) -> f64 {
+        let n = count as f64;
+        if self.unbiased { n / (n - 1.0).max(1.0) } else { 1.0 }
+    }
+
+    /// Moves the running statistics towards those of a batch.
+    ///
+    /// # Errors
+    /// Vectors of another shape or element type than the running ones.
+    pub(crate) fn follow(&self, batch: &BatchStatistics) -> Result<()> {
+        let variance = if self.unbiased {
+            (&batch.variance * self.correction(batch.count))?
+        } else {
+            batch.variance.clone()
+        };
+        for (running, batch) in [(self.running_mean, &batch.mean), (self.running_var, &variance)] {
+            let old = (running.as_detached_tensor() * (1.0 - self.momentum))?;
+            running.set(&(old + (batch * self.momentum)?)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that each vector, which comes with its name, has one value per channel.
+///
+/// # Errors
+/// A vector of another shape, with its name.
+pub(crate) fn check_vectors(channels: usize, vectors: &[(&str, &Tensor)]) -> Result<()> {
+    for (name, vector) in vectors {
+        if vector.dims() != [channels] {
+            bail!("batch_norm: {channels} channels, {name} has shape {:?}", vector.dims());
+        }
+    }
+    Ok(())
 }

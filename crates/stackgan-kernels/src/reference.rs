@@ -12,6 +12,7 @@
 use candle_core::{D, Result, Tensor, Var};
 
 use crate::geometry::{BatchNormShape, Conv2dShape, Padding, planes};
+use crate::norm::check_vectors;
 use crate::{Activation, AdamStep, BatchStatistics, Clamp, Pool};
 
 /// [`crate::activate()`] by selection, which gives the derivatives of `torch` at 0: 0 for relu, and
@@ -165,7 +166,8 @@ pub fn batch_norm_train(
     eps: f64,
     activation: Activation,
 ) -> Result<(Tensor, BatchStatistics)> {
-    let shape = BatchNormShape::new(x, &[("gamma", gamma), ("beta", beta)])?;
+    let shape = BatchNormShape::new(x)?;
+    check_vectors(shape.channels, &[("gamma", gamma), ("beta", beta)])?;
     let rows = by_feature(x, &shape)?;
     let mean = rows.mean_keepdim(1)?;
     let centred = rows.broadcast_sub(&mean)?;
@@ -190,10 +192,9 @@ pub fn batch_norm_eval(
     activation: Activation,
 ) -> Result<Tensor> {
     let (mean, variance) = (statistics.0.detach(), statistics.1.detach());
-    let shape = BatchNormShape::new(
-        x,
-        &[("gamma", gamma), ("beta", beta), ("mean", &mean), ("variance", &variance)],
-    )?;
+    let vectors = [("gamma", gamma), ("beta", beta), ("mean", &mean), ("variance", &variance)];
+    let shape = BatchNormShape::new(x)?;
+    check_vectors(shape.channels, &vectors)?;
     let column = (shape.channels, 1);
     let centred = by_feature(x, &shape)?.broadcast_sub(&mean.reshape(column)?)?;
     let y = affine(&centred, &variance.reshape(column)?, gamma, beta, eps)?;

@@ -162,10 +162,9 @@ vectorised! {
         let (grad, c) = by;
         let mut bad = 0u32;
         for ((((p, before), m), v), g) in p.iter_mut().zip(before).zip(m).zip(v).zip(grad) {
-            let m = c.beta1 * m + c.one_minus_beta1 * g;
-            let v = c.beta2 * v + c.one_minus_beta2 * (g * g);
+            let (m, v) = (c.mean(*m, *g), c.square(*v, *g));
             *before = *p;
-            *p -= c.rate * (m / (v.sqrt() * c.root + c.eps));
+            *p -= c.change(m, v);
             bad |= non_finite(*p);
         }
         bad == 0
@@ -173,8 +172,8 @@ vectorised! {
 
     fn moments(m: &mut [f32], v: &mut [f32], grad: &[f32], c: Constants) {
         for ((m, v), g) in m.iter_mut().zip(v).zip(grad) {
-            *m = c.beta1 * *m + c.one_minus_beta1 * g;
-            *v = c.beta2 * *v + c.one_minus_beta2 * (g * g);
+            *m = c.mean(*m, *g);
+            *v = c.square(*v, *g);
         }
     }
 }

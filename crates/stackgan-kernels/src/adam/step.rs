@@ -50,6 +50,24 @@ impl Constants {
             eps: cfg.eps as f32,
         }
     }
+
+    /// Returns the new running mean of the gradients.
+    #[inline(always)]
+    pub(crate) fn mean(&self, m: f32, g: f32) -> f32 {
+        self.beta1 * m + self.one_minus_beta1 * g
+    }
+
+    /// Returns the new running mean of the squared gradients.
+    #[inline(always)]
+    pub(crate) fn square(&self, v: f32, g: f32) -> f32 {
+        self.beta2 * v + self.one_minus_beta2 * (g * g)
+    }
+
+    /// Returns what is subtracted from a parameter, given its new moments.
+    #[inline(always)]
+    pub(crate) fn change(&self, m: f32, v: f32) -> f32 {
+        self.rate * (m / (v.sqrt() * self.root + self.eps))
+    }
 }
 
 /// A parameter with its gradient and moments, all of the same shape.

@@ -57,7 +57,8 @@ pub(super) fn add_activate(a: &Blocks, b: &Blocks, activation: Activation) -> Bl
     y
 }
 
-/// The gradient before an activation, from its result: signs are those of the values before.
+/// The gradient before an activation, from its result: signs are those of the values before,
+/// because no slope is negative.
 pub(super) fn masked(y: &Blocks, dy: Arc<Blocks>, activation: Activation) -> Blocks {
     let mut dx = owned(dy);
     let chunks = dx.lanes.par_chunks_mut(CHUNK).zip(y.lanes.par_chunks(CHUNK));

@@ -18,7 +18,7 @@ use super::map::{Grad, Map, Values};
 use crate::activation::select;
 use crate::link::Input;
 use crate::vectorised::vectorised;
-use crate::{Norm, Statistics};
+use crate::{BatchStatistics, Norm, Statistics};
 
 /// The normalisation of sixteen channels: `y = (x - mean) * scale + beta`.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +56,10 @@ pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<M
         bail!("batch_norm: expected maps in blocks");
     };
     let sizes = values.sizes;
-    check(norm, sizes.channels)?;
-    let parts = match statistics {
-        Statistics::OfBatch { parts } if parts == 0 || !sizes.images.is_multiple_of(parts) => {
-            bail!("batch norm: {} images are not {parts} equal parts", sizes.images)
-        }
-        Statistics::OfBatch { parts } => parts,
-        Statistics::Running => 1,
-    };
+    norm.check(sizes.channels)?;
+    let parts = statistics.parts(sizes.images)?;
     let moments = match statistics {
-        Statistics::OfBatch { parts } => {
+        Statistics::OfBatch { .. } => {
             let moments = moments(&values, parts);
             follow(norm, &moments, sizes, parts)?;
             moments
@@ -111,26 +105,10 @@ pub(super) fn by_running<'a>(
     norm: &'a Norm<'_>,
     channels: usize,
 ) -> Result<impl Fn(usize, &mut [Lane]) + Sync + use<'a>> {
-    check(norm, channels)?;
+    norm.check(channels)?;
     let features = features(norm, &running(norm)?)?;
     let slope = norm.activation.slope();
     Ok(move |block: usize, rows: &mut [Lane]| normalise_in_place(rows, &features[block], slope))
-}
-
-fn check(norm: &Norm<'_>, channels: usize) -> Result<()> {
-    let vectors = [
-        ("gamma", norm.gamma),
-        ("beta", norm.beta),
-        ("running_mean", norm.running_mean.as_tensor()),
-        ("running_var", norm.running_var.as_tensor()),
-    ];
-    for (name, vector) in vectors {
-        if vector.dims() != [channels] {
-            let dims = vector.dims();
-            bail!("batch_norm: maps of {channels} channels, {name} has shape {dims:?}");
-        }
-    }
-    Ok(())
 }
 
 /// Returns the running mean and variance.
@@ -208,17 +186,14 @@ fn total(sums: &[Pair], parts: usize, s: Sizes) -> Vec<Pair> {
 
 /// Updates the running statistics, part after part.
 fn follow(norm: &Norm<'_>, moments: &[(Lane, Lane)], s: Sizes, parts: usize) -> Result<()> {
-    let n = (s.images / parts * s.pixels()) as f64;
-    let unbiased = if norm.unbiased { n / (n - 1.).max(1.) } else { 1. };
+    let count = s.images / parts * s.pixels();
     for part in moments.chunks_exact(s.blocks()) {
         let vector = |values: Vec<f32>| {
             Tensor::from_slice(&values[..s.channels], s.channels, &candle_core::Device::Cpu)
         };
         let mean = vector(part.iter().flat_map(|(mean, _)| mean.0).collect())?;
         let variance = vector(part.iter().flat_map(|(_, variance)| variance.0).collect())?;
-        let variance = if norm.unbiased { (variance * unbiased)? } else { variance };
-        norm.follow(norm.running_mean, &mean)?;
-        norm.follow(norm.running_var, &variance)?;
+        norm.follow(&BatchStatistics { mean, variance, count })?;
     }
     Ok(())
 }

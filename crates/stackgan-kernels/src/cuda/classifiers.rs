@@ -3,7 +3,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
-use super::device::{self, Arg, CLASSIFIERS, at, count, int};
+use super::device::{self, Arg, CLASSIFIERS, at, count, f32_at, int};
 use super::link::{Input, Map, linked};
 use crate::Clamp;
 use crate::geometry::{Conv2dShape, Padding};
@@ -34,7 +34,7 @@ pub(crate) fn depthwise(x: &Map, weight: &Tensor, stride: usize, padding: Paddin
     let device = device::of(&x.values)?;
     let y = device::empty(&device, (n, s.out_height, s.out_width, pixel), x.values.dtype())?;
     let launch = |kernel: &str, window: &[Arg], [from, weight, to]: [&Tensor; 3]| {
-        let args = [window, &[at(from)?, at(weight)?, at(to)?, count(to)]].concat();
+        let args = [window, &[at(from)?, f32_at(weight)?, at(to)?, count(to)]].concat();
         CLASSIFIERS.each(to, kernel, to.elem_count(), &args)
     };
     launch("depthwise", &window, [&x.values, &weight, &y])?;
@@ -57,7 +57,7 @@ pub(crate) fn clamp(x: &Map, clamp: Clamp<'_>) -> Result<Map> {
     let bias = clamp.bias.contiguous()?;
     let y = device::empty(&device::of(&x.values)?, x.values.shape(), x.values.dtype())?;
     let sizes = [count(&y), channels, pixel, low, high];
-    let args = [&[at(&x.values)?, at(&bias)?, at(&y)?][..], &sizes].concat();
+    let args = [&[at(&x.values)?, f32_at(&bias)?, at(&y)?][..], &sizes].concat();
     CLASSIFIERS.each(&y, "bounded", y.elem_count(), &args)?;
     let (origin, result) = (x.origin(), y.clone());
     linked("bounded maps", &[Input::Map(x)], (y, x.channels), x.precision, |gradient| {

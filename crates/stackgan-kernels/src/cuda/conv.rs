@@ -8,7 +8,7 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::cudnn::{Geometry, Way, convolve};
-use super::device::{self, Arg, Grid, MAPS, at, int, suffix};
+use super::device::{self, Arg, Grid, MAPS, at, f32_at, int, suffix};
 use super::link::{Input, Map, Origin, linked, padded};
 use crate::geometry::planes;
 use crate::{Filter, Precision};
@@ -66,7 +66,7 @@ impl Prepared {
         let shape = (out_channels, kernel.0, kernel.1, ins);
         let device = device::of(&weight)?;
         let prepared = device::empty(&device, shape, x.values.dtype())?;
-        let (from, to) = (at(&weight)?, at(&prepared)?);
+        let (from, to) = (f32_at(&weight)?, at(&prepared)?);
         let [o, i, os, is] = [int(out)?, int(in_channels)?, int(outs)?, int(ins)?];
         if phases {
             let pairs = outs * ins;
@@ -81,13 +81,23 @@ impl Prepared {
     }
 
     /// Convolves `x`. The phases of an up-sampling convolution stay separate.
-    pub(super) fn forward(&self, x: &Map) -> Result<Tensor> {
+    fn forward(&self, x: &Map) -> Result<Tensor> {
         convolve(Way::Forward, &self.geometry, x.precision, &x.values, &self.weight)
+    }
+
+    /// Convolves `x`, as [`Self::forward`] does, with the `weight` that this was made of. Both
+    /// receive gradients.
+    pub(super) fn linked(self, x: &Map, weight: &Tensor) -> Result<Map> {
+        let (values, from) = ((self.forward(x)?, self.out), Convolved::new(x, weight));
+        let inputs = [Input::Map(x), Input::Tensor(weight)];
+        linked("convolution of maps", &inputs, values, x.precision, |gradient| {
+            Box::new(move || Ok([None, self.backward(&from, &gradient.take()?)?, None]))
+        })
     }
 
     /// Adds the gradient of the maps if they are tracked, and returns the gradient of the weight if
     /// it is.
-    pub(super) fn backward(&self, from: &Convolved, dy: &Tensor) -> Result<Option<Tensor>> {
+    fn backward(&self, from: &Convolved, dy: &Tensor) -> Result<Option<Tensor>> {
         let Convolved { origin, values, precision } = from;
         if origin.is_tracked {
             origin.add(convolve(Way::Input, &self.geometry, *precision, &self.weight, dy)?)?;
@@ -118,7 +128,7 @@ impl Prepared {
 }
 
 /// The maps of a convolution, as its backward pass reads them.
-pub(super) struct Convolved {
+struct Convolved {
     origin: Origin,
     /// For the gradient of the weight, if one is needed.
     values: Option<Tensor>,
@@ -126,7 +136,7 @@ pub(super) struct Convolved {
 }
 
 impl Convolved {
-    pub(super) fn new(x: &Map, weight: &Tensor) -> Self {
+    fn new(x: &Map, weight: &Tensor) -> Self {
         let values = weight.track_op().then(|| x.values.clone());
         Self { origin: x.origin(), values, precision: x.precision }
     }
@@ -144,15 +154,11 @@ pub(crate) fn conv(x: &Map, weight: &Tensor, filter: Filter) -> Result<Map> {
     let channels = weight.dim(0)?;
     let outs = padded(channels, x.precision);
     let prepared = Prepared::new(x, weight, filter, outs)?;
-    let convolved = prepared.forward(x)?;
-    let from = Convolved::new(x, weight);
-    let inputs = [Input::Map(x), Input::Tensor(weight)];
     if filter != Filter::Up {
-        let values = (convolved, channels);
-        return linked("convolution of maps", &inputs, values, x.precision, |gradient| {
-            Box::new(move || Ok([None, prepared.backward(&from, &gradient.take()?)?, None]))
-        });
+        return prepared.linked(x, weight);
     }
+    let (convolved, from) = (prepared.forward(x)?, Convolved::new(x, weight));
+    let inputs = [Input::Map(x), Input::Tensor(weight)];
     let ((n, h, w, _), shape) = (x.sizes()?, convolved.shape().clone());
     let y = device::empty(&device::of(&convolved)?, (n, 2 * h, 2 * w, outs), convolved.dtype())?;
     let sizes = [int(outs)?, int(h)?, int(w)?];

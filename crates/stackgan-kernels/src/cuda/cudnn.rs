@@ -233,7 +233,7 @@ fn run<A: Copy>(
 ///
 /// For some batches (weight gradients in `f32` of large batches) cuDNN has no deterministic
 /// algorithm, or only one that needs more workspace than [`MOST`]. Such a batch is split into
-/// halves.
+/// halves. Their weight gradients are added in `f32`, which is then the type of the result.
 pub(super) fn convolve(
     way: Way,
     g: &Geometry,
@@ -260,7 +260,7 @@ pub(super) fn convolve(
     let (first, second) = (half(0, first)?, half(first, g.images - first)?);
     match way {
         Way::Forward | Way::Input => Tensor::cat(&[first, second], 0),
-        Way::Weight => first + second,
+        Way::Weight => first.to_dtype(DType::F32)? + second.to_dtype(DType::F32)?,
     }
 }
 

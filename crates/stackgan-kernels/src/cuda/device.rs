@@ -1,13 +1,14 @@
 //! The device, its memory and kernel launches. Everything runs in order on the device's single
 //! stream, whichever thread queues it.
 
+use candle_core::backend::BackendStorage as _;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaContext, CudaStream, DevicePtr as _, DeviceRepr, LaunchConfig, PushKernelArg as _, result,
     sys,
 };
 use candle_core::op::BackpropOp;
 use candle_core::{
-    CudaDevice, CudaStorage, DType, Device, Error, Result, Shape, Storage, Tensor, bail,
+    CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Storage, Tensor, bail,
 };
 use half::bf16;
 
@@ -32,18 +33,20 @@ pub(crate) fn open(ordinal: usize) -> Result<Device> {
         let (least, _) = OLDEST;
         bail!("a GPU of compute capability {major}.{minor}, and {least}.0 or later is needed");
     }
-    let mut most = u64::MAX;
-    // SAFETY: the device exists, the pool belongs to it, and the attribute is a u64.
-    unsafe {
-        let pool = pool(context)?;
-        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        result::mem_pool::set_attribute(pool, threshold, (&raw mut most).cast())
-            .map_err(Error::wrap)?;
+    if context.has_async_alloc() {
+        let mut most = u64::MAX;
+        // SAFETY: the device exists, the pool belongs to it, and the attribute is a u64.
+        unsafe {
+            let pool = pool(context)?;
+            let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+            result::mem_pool::set_attribute(pool, threshold, (&raw mut most).cast())
+                .map_err(Error::wrap)?;
+        }
     }
     Ok(device)
 }
 
-/// Returns the pool that tensors are allocated from.
+/// Returns the pool that tensors are allocated from. Some devices have none.
 fn pool(context: &CudaContext) -> Result<sys::CUmemoryPool> {
     // SAFETY: the device of a context exists.
     unsafe { result::device::get_default_mem_pool(context.cu_device()) }.map_err(Error::wrap)
@@ -61,31 +64,35 @@ pub(super) fn of(x: &Tensor) -> Result<CudaDevice> {
     x.device().as_cuda_device().cloned()
 }
 
-/// Allocates a tensor of uninitialised `f32`, `f64`, `bf16` or `u8` values.
-pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
-    let shape = shape.into();
-    let count = shape.elem_count().max(1);
-    let wrapped =
-        |storage| Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
+/// Allocates uninitialised `f32`, `f64`, `bf16` or `u8` values.
+fn allocated(device: &CudaDevice, count: usize, dtype: DType) -> Result<CudaStorage> {
+    let (count, own) = (count.max(1), device.clone());
     // SAFETY: the caller writes every value before one is read; each kernel covers its whole
     // output.
     Ok(unsafe {
         match dtype {
-            DType::F32 => {
-                wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<f32>(count)?, device.clone()))
-            }
-            DType::F64 => {
-                wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<f64>(count)?, device.clone()))
-            }
-            DType::BF16 => {
-                wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(count)?, device.clone()))
-            }
-            DType::U8 => {
-                wrapped(CudaStorage::wrap_cuda_slice(device.alloc::<u8>(count)?, device.clone()))
-            }
+            DType::F32 => CudaStorage::wrap_cuda_slice(device.alloc::<f32>(count)?, own),
+            DType::F64 => CudaStorage::wrap_cuda_slice(device.alloc::<f64>(count)?, own),
+            DType::BF16 => CudaStorage::wrap_cuda_slice(device.alloc::<bf16>(count)?, own),
+            DType::U8 => CudaStorage::wrap_cuda_slice(device.alloc::<u8>(count)?, own),
             other => bail!("no maps of {other:?} on a GPU"),
         }
     })
+}
+
+/// Allocates a tensor of uninitialised `f32`, `f64`, `bf16` or `u8` values.
+pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
+    let shape = shape.into();
+    let storage = allocated(device, shape.elem_count(), dtype)?;
+    Ok(Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false))
+}
+
+/// Allocates `count` uninitialised `f32` values for what candle wraps itself. Also returns their
+/// address.
+pub(super) fn output(device: &CudaDevice, count: usize) -> Result<(CudaStorage, Arg)> {
+    let storage = allocated(device, count, DType::F32)?;
+    let address = start(&storage, &Layout::contiguous(count))?;
+    Ok((storage, Arg::Address(address)))
 }
 
 /// Returns the address of a contiguous tensor on a GPU.
@@ -94,21 +101,27 @@ pub(super) fn empty(device: &CudaDevice, shape: impl Into<Shape>, dtype: DType) 
 /// stream order.
 pub(super) fn address(x: &Tensor) -> Result<u64> {
     let (storage, layout) = x.storage_and_layout();
-    let Storage::Cuda(storage) = &*storage else {
-        bail!("expected a tensor on a GPU, found one on {:?}", x.device());
-    };
+    match &*storage {
+        Storage::Cuda(storage) => start(storage, layout),
+        _ => bail!("expected a tensor on a GPU, found one on {:?}", x.device()),
+    }
+}
+
+/// Returns the [`address`] of the values of a contiguous tensor, of which this is the storage and
+/// the layout.
+fn start(storage: &CudaStorage, layout: &Layout) -> Result<u64> {
     if !layout.is_contiguous() {
         bail!("expected a contiguous tensor, found {layout:?}");
     }
-    let stream = storage.device.cuda_stream();
-    let start = match x.dtype() {
+    let (stream, dtype) = (storage.device.cuda_stream(), storage.dtype());
+    let start = match dtype {
         DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
         DType::F64 => storage.as_cuda_slice::<f64>()?.device_ptr(&stream).0,
         DType::BF16 => storage.as_cuda_slice::<bf16>()?.device_ptr(&stream).0,
         DType::U8 => storage.as_cuda_slice::<u8>()?.device_ptr(&stream).0,
         other => bail!("no maps of {other:?} on a GPU"),
     };
-    Ok(start + (layout.start_offset() * x.dtype().size_in_bytes()) as u64)
+    Ok(start + (layout.start_offset() * dtype.size_in_bytes()) as u64)
 }
 
 /// An argument of a kernel.
@@ -126,9 +139,30 @@ pub(super) fn narrow(size: usize) -> Result<i32> {
     i32::try_from(size).map_err(|_| Error::Msg(format!("{size} is too large for a GPU")))
 }
 
-/// Returns the [`address`] of a tensor.
+/// Returns the [`address`] of a tensor of any type that maps have.
 pub(super) fn at(x: &Tensor) -> Result<Arg> {
     address(x).map(Arg::Address)
+}
+
+/// Returns the [`address`] of a tensor that is not a map. Kernels read it as `f32`, which it must
+/// be.
+pub(super) fn f32_at(x: &Tensor) -> Result<Arg> {
+    wants_f32(x.dtype())?;
+    at(x)
+}
+
+/// The same for the values of a tensor of which this is the storage and the layout.
+pub(super) fn f32_in(storage: &CudaStorage, layout: &Layout) -> Result<Arg> {
+    wants_f32(storage.dtype())?;
+    start(storage, layout).map(Arg::Address)
+}
+
+/// Returns an error unless values are `f32`.
+pub(super) fn wants_f32(dtype: DType) -> Result<()> {
+    match dtype {
+        DType::F32 => Ok(()),
+        other => bail!("expected f32 values on a GPU, found {other:?}"),
+    }
 }
 
 /// Returns a size, as kernels take it.
@@ -219,8 +253,9 @@ impl Kernels {
             block_dim: (grid.threads.0, grid.threads.1, 1),
             shared_mem_bytes: grid.shared,
         };
-        // SAFETY: the callers pass the arguments that the kernel expects, and their addresses cover
-        // all memory that the kernel reads and writes.
+        // SAFETY: the callers pass the arguments that the kernel expects, and addresses of tensors
+        // whose element types and sizes they have checked: these cover all memory that the kernel
+        // reads and writes.
         unsafe { builder.launch(config) }.map_err(Error::wrap)?;
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! Conversion to and from maps, activations, sums and appended vectors.
 
-use candle_core::cuda_backend::cudarc::driver::DevicePtr as _;
 use candle_core::{DType, Result, Tensor};
 
-use super::device::{self, Arg, MAPS, at, count, int};
+use super::device::{self, Arg, MAPS, at, count, f32_at, int, output};
 use super::link::{Input, Map, left, linked, padded};
 use crate::geometry::planes;
 use crate::{Activation, Precision};
@@ -26,7 +25,7 @@ fn entered(x: &Tensor, precision: Precision, stride: usize) -> Result<Map> {
     let values = device::empty(&device::of(&x)?, (n, h, w, stride), precision.dtype())?;
     let sizes = [int(c)?, int(stride)?, Arg::I64((h * w) as i64)];
     let [channels, stride, pixels] = sizes;
-    let args = [at(&x)?, at(&values)?, count(&values), channels, stride, pixels];
+    let args = [f32_at(&x)?, at(&values)?, count(&values), channels, stride, pixels];
     MAPS.each(&values, "enter", values.elem_count(), &args)?;
     let tracked = x.track_op();
     linked("enter maps", &[Input::Tensor(&x)], (values, c), precision, |gradient| {
@@ -46,11 +45,8 @@ fn entered(x: &Tensor, precision: Precision, stride: usize) -> Result<Map> {
 /// Converts maps to `f32` values `(N, C, H, W)`.
 pub(crate) fn leave(x: &Map) -> Result<Tensor> {
     let ((n, h, w, c), stride) = (x.sizes()?, x.stride()?);
-    let device = device::of(&x.values)?;
     let total = n * c * h * w;
-    // SAFETY: the kernel writes all of it.
-    let out = unsafe { device.alloc::<f32>(total)? };
-    let address = Arg::Address(out.device_ptr(&device.cuda_stream()).0);
+    let (out, address) = output(&device::of(&x.values)?, total)?;
     let sizes = [int(c)?, int(stride)?, Arg::I64((h * w) as i64)];
     let [channels, stride_arg, pixels] = sizes;
     let args = [at(&x.values)?, address, Arg::I64(total as i64), channels, stride_arg, pixels];
@@ -58,7 +54,7 @@ pub(crate) fn leave(x: &Map) -> Result<Tensor> {
     let (origin, dtype) = (x.origin(), x.values.dtype());
     left("leave maps", x, out, (n, c, h, w), move |grad| {
         let dx = device::empty(&device::of(grad)?, (n, h, w, stride), dtype)?;
-        let args = [at(grad)?, at(&dx)?, count(&dx), channels, stride_arg, pixels];
+        let args = [f32_at(grad)?, at(&dx)?, count(&dx), channels, stride_arg, pixels];
         MAPS.each(&dx, "enter", dx.elem_count(), &args)?;
         origin.add(dx)
     })
@@ -85,8 +81,9 @@ pub(crate) fn activate(x: &Map, activation: Activation) -> Result<Map> {
 
 /// Returns the activation of a sum.
 pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<Map> {
-    if a.values.dims() != b.values.dims() || a.channels != b.channels {
-        candle_core::bail!("add: maps {:?} and {:?}", a.values.dims(), b.values.dims());
+    let kind = |x: &Map| (x.values.shape().clone(), x.values.dtype());
+    if kind(a) != kind(b) || a.channels != b.channels {
+        candle_core::bail!("add: maps {:?} and {:?}", kind(a), kind(b));
     }
     let slope = Arg::F32(activation.slope());
     let y = device::empty(&device::of(&a.values)?, a.values.shape(), a.values.dtype())?;
@@ -104,7 +101,8 @@ pub(crate) fn add_activate(a: &Map, b: &Map, activation: Activation) -> Result<M
     })
 }
 
-/// Returns the gradient before an activation, given the result `y` of the activation.
+/// Returns the gradient before an activation, given the result `y` of the activation: signs are
+/// those of the values before, because no slope is negative.
 fn masked(y: &Tensor, dy: &Tensor, slope: Arg) -> Result<Tensor> {
     let dx = device::empty(&device::of(y)?, y.shape(), y.dtype())?;
     MAPS.each(
@@ -123,7 +121,8 @@ pub(crate) fn append_tiled(x: &Map, vector: &Tensor) -> Result<Map> {
     let y = device::empty(&device::of(&x.values)?, (n, h, w, a + b), x.values.dtype())?;
     let (a_arg, b_arg, stride_arg) = (int(a)?, int(b)?, int(stride)?);
     let pixels = Arg::I64((h * w) as i64);
-    let args = [at(&x.values)?, at(&vector)?, at(&y)?, count(&y), a_arg, b_arg, stride_arg, pixels];
+    let (from, behind, to) = (at(&x.values)?, f32_at(&vector)?, at(&y)?);
+    let args = [from, behind, to, count(&y), a_arg, b_arg, stride_arg, pixels];
     MAPS.each(&y, "append", y.elem_count(), &args)?;
     let (origin, wanted) = (x.origin(), vector.track_op());
     let inputs = [Input::Map(x), Input::Tensor(&vector)];

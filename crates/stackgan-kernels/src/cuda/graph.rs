@@ -60,6 +60,9 @@ pub(crate) fn rehearse(device: &Device) -> Result<Rehearsal> {
 
 pub(crate) fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Recorded> {
     let stream = device.as_cuda_device()?.cuda_stream();
+    if !stream.context().has_async_alloc() {
+        bail!("this GPU has no pool of memory, without which no work is recorded");
+    }
     let _found = rehearse(device)?;
     // A graph's memory is not that of the pool: what earlier steps left there is given back first.
     release(&stream)?;

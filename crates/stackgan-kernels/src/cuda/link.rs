@@ -1,6 +1,5 @@
 //! Maps on a GPU.
 
-use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::{CudaStorage, Result, Shape, Tensor};
 
 use super::device::{self, Arg, MAPS, at};
@@ -77,8 +76,9 @@ impl Sum for Tensor {
         let device = device::of(&self)?;
         let out = device::empty(&device, self.shape(), self.dtype())?;
         let count = self.elem_count();
-        let args = [at(&self)?, at(&other)?, at(&out)?, Arg::I64(count as i64)];
-        MAPS.each(&self, "add", count.div_ceil(4), &args)?;
+        let identity = Arg::F32(1.0);
+        let args = [at(&self)?, at(&other)?, at(&out)?, Arg::I64(count as i64), identity];
+        MAPS.each(&self, "add_activate", count.div_ceil(4), &args)?;
         Ok(out)
     }
 }
@@ -107,10 +107,9 @@ pub(super) fn linked(
 pub(super) fn left(
     name: &'static str,
     map: &Map,
-    output: CudaSlice<f32>,
+    output: CudaStorage,
     shape: impl Into<Shape>,
     backward: impl Fn(&Tensor) -> Result<()> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    let output = CudaStorage::wrap_cuda_slice(output, device::of(&map.values)?);
     link::left(name, &map.node, Left::Gpu(output), shape, backward)
 }

@@ -3,7 +3,7 @@
 use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 use candle_core::{CudaDevice, DType, Result, Tensor, Var, bail};
 
-use super::device::{self, Arg, Grid, MANY, at, int};
+use super::device::{self, Arg, Grid, MANY, at, f32_at, int};
 use crate::AdamUpdate;
 
 /// Largest number of rows of one launch.
@@ -34,7 +34,7 @@ struct Table {
 // SAFETY: plain numbers, in the order of `Table` in `cuda/many.cu`.
 unsafe impl DeviceRepr for Table {}
 
-/// The launches over rows of up to four tensors of the same size.
+/// The launches over rows of up to four `f32` tensors of the same size.
 struct Launches {
     device: CudaDevice,
     tables: Vec<(Table, u32)>, // each with its number of blocks
@@ -62,6 +62,7 @@ impl Launches {
                     bail!("tensors of different sizes: {sizes:?}");
                 }
                 for (place, tensor) in row.iter().enumerate() {
+                    device::wants_f32(tensor.dtype())?;
                     table.address[place][i] = device::address(tensor)?;
                 }
                 (table.count[i], table.first[i]) = (count as u32, blocks);
@@ -101,7 +102,7 @@ pub(crate) fn adam_update_all(updates: &[AdamUpdate<'_>], factors: &Var) -> Resu
         .zip(&grads)
         .map(|(u, grad)| [u.p.as_tensor(), grad, u.m.as_tensor(), u.v.as_tensor()])
         .collect();
-    let factors = at(factors)?;
+    let factors = f32_at(factors)?;
     Launches::over(&rows)?.launch("many_adam", &[factors])
 }
 

@@ -2,10 +2,10 @@
 //!
 //! The kernels and the order of the sums are in `cuda/norm.cu`.
 
-use candle_core::{CudaDevice, DType, Result, Tensor, bail};
+use candle_core::{CudaDevice, DType, Result, Tensor};
 
-use super::conv::{Convolved, Prepared};
-use super::device::{self, Arg, Grid, NORM, at, int, suffix};
+use super::conv::Prepared;
+use super::device::{self, Arg, Grid, NORM, at, f32_at, int, suffix};
 use super::elementwise::{enter_as_it_is, leave};
 use super::link::{Input, Map, linked};
 use crate::{Filter, Norm, Precision, Statistics};
@@ -90,22 +90,20 @@ impl Normalised {
                 let (rows, chunk) = (int(shape.rows)?, int(cut.chunk)?);
                 let args = [at(&x)?, at(&partial)?, rows, channels, chunk, h, w];
                 NORM.launch(&device, &format!("norm_sums_{}", cut.kernels), cut.grid, &args)?;
-                let n = shape.count as f64;
-                let unbiased = if norm.unbiased { n / (n - 1.0).max(1.0) } else { 1.0 };
                 let args = [
                     at(&partial)?,
                     at(&x)?,
                     at(&moments)?,
-                    at(norm.running_mean)?,
-                    at(norm.running_var)?,
+                    f32_at(norm.running_mean)?,
+                    f32_at(norm.running_var)?,
                     int(cut.chunks)?,
                     channels,
                     int(shape.parts)?,
                     rows,
-                    Arg::F64(n),
+                    Arg::F64(shape.count as f64),
                     Arg::F64(norm.eps),
                     Arg::F32(norm.momentum as f32),
-                    Arg::F32(unbiased as f32),
+                    Arg::F32(norm.correction(shape.count) as f32),
                 ];
                 let kernel = format!("norm_moments_{}", suffix(x.dtype())?);
                 NORM.launch(&device, &kernel, by_channel(shape.channels), &args)?;
@@ -113,8 +111,8 @@ impl Normalised {
             Statistics::Running => {
                 let (mean, variance) =
                     (norm.running_mean.as_detached_tensor(), norm.running_var.as_detached_tensor());
-                let args =
-                    [at(&mean)?, at(&variance)?, at(&moments)?, channels, Arg::F64(norm.eps)];
+                let given = [f32_at(&mean)?, f32_at(&variance)?];
+                let args = [given[0], given[1], at(&moments)?, channels, Arg::F64(norm.eps)];
                 NORM.launch(&device, "norm_given", Grid::over(shape.channels), &args)?;
             }
         }
@@ -142,8 +140,8 @@ impl Normalised {
             at(&self.x)?,
             at(&y)?,
             at(&self.moments)?,
-            at(&self.gamma)?,
-            at(&self.beta)?,
+            f32_at(&self.gamma)?,
+            f32_at(&self.beta)?,
             int(self.shape.rows)?,
             int(self.shape.count)?,
             int(self.shape.channels)?,
@@ -170,7 +168,7 @@ impl Normalised {
         let (rows, channels) = (int(s.rows)?, int(s.channels)?);
         let outs = int(s.count)?;
         let (chunk, slope) = (int(cut.chunk)?, Arg::F32(self.slope));
-        let parameters = [at(&self.moments)?, at(&self.gamma)?, at(&self.beta)?];
+        let parameters = [at(&self.moments)?, f32_at(&self.gamma)?, f32_at(&self.beta)?];
         let [moments, gamma, beta] = parameters;
         let args = [
             at(&self.x)?,
@@ -234,36 +232,17 @@ pub(crate) fn conv_norm(
     mode: Statistics,
 ) -> Result<Map> {
     let channels = weight.dim(0)?;
-    let prepared = Prepared::new(x, weight, filter, channels)?;
-    let convolved = prepared.forward(x)?;
+    norm.check(channels)?;
     let (n, h, w, _) = x.sizes()?;
+    let parts = mode.parts(n)?;
+    let between = Prepared::new(x, weight, filter, channels)?.linked(x, weight)?;
     let (out, small) = match filter {
         Filter::Up => ((n, 2 * h, 2 * w, channels), Some((h, w))),
-        Filter::Plain { .. } | Filter::Depthwise { .. } => (convolved.dims4()?, None),
+        Filter::Plain { .. } | Filter::Depthwise { .. } => (between.values.dims4()?, None),
     };
-    let parts = parts(mode, n)?;
-    let rows = convolved.elem_count() / channels / parts;
+    let rows = between.values.elem_count() / channels / parts;
     let shape = Shape { parts, rows, channels, count: out.0 * out.1 * out.2 / parts, small };
-    let from = Convolved::new(x, weight);
-    let between = linked(
-        "convolution of maps",
-        &[Input::Map(x), Input::Tensor(weight)],
-        (convolved, channels),
-        x.precision,
-        |gradient| Box::new(move || Ok([None, prepared.backward(&from, &gradient.take()?)?, None])),
-    )?;
     normalised(&between, shape, norm, mode, out)
-}
-
-/// Returns the number of parts into which a batch is divided.
-fn parts(mode: Statistics, images: usize) -> Result<usize> {
-    match mode {
-        Statistics::OfBatch { parts } if parts == 0 || !images.is_multiple_of(parts) => {
-            bail!("batch norm: {images} images are not {parts} equal parts")
-        }
-        Statistics::OfBatch { parts } => Ok(parts),
-        Statistics::Running => Ok(1),
-    }
 }
 
 /// Batch norm of maps.
@@ -290,7 +269,8 @@ pub(super) fn normalised(
     })
 }
 
-/// Applies batch norm to a tensor `(N, C)` or `(N, C, H, W)` that is not a map.
+/// Applies batch norm to a tensor `(N, C)` or `(N, C, H, W)` that is not a map. The caller has
+/// checked the norm.
 pub(crate) fn batch_norm(x: &Tensor, norm: &Norm<'_>, mode: Statistics) -> Result<Tensor> {
     let pixels = match *x.dims() {
         [n, c] => x.reshape((n, c, 1, 1))?,
@@ -298,7 +278,7 @@ pub(crate) fn batch_norm(x: &Tensor, norm: &Norm<'_>, mode: Statistics) -> Resul
     };
     let maps = enter_as_it_is(&pixels, Precision::F32)?;
     let (n, h, w, channels) = maps.sizes()?;
-    let parts = parts(mode, n)?;
+    let parts = mode.parts(n)?;
     let rows = n * h * w / parts;
     let shape = Shape { parts, rows, channels, count: rows, small: None };
     leave(&normalised(&maps, shape, norm, mode, (n, h, w, channels))?)?.reshape(x.shape())

@@ -1,6 +1,6 @@
 //! Operations on all tensors of a network in one call.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use stackgan_kernels::{
     AdamFactors, AdamStep, AdamUpdate, adam_update_all, average_all, copy_all, count_non_finite,
     squared_norm,
@@ -55,6 +55,26 @@ fn adam_copies_averages_and_sums_equal_the_cpu_s() {
     for (i, (found, expected)) in run(&gpu).iter().zip(&run(&Device::Cpu)).enumerate() {
         let distance = distance(found, expected);
         assert!(distance < 1e-4, "{i}, {:?}: {distance:.1e}", found.dims());
+    }
+}
+
+/// A kernel would read it beyond its end, or as other numbers.
+#[test]
+fn a_gradient_of_another_type_is_an_error() {
+    let Some(gpu) = device() else { return };
+    let (p, m, v) = (vars(&gpu, 0), vars(&gpu, 10), vars(&gpu, 20));
+    let before = on_cpu(&p);
+    let wide = |t: Tensor| t.to_dtype(DType::F64).unwrap().to_device(&gpu).unwrap();
+    let grads: Vec<Tensor> = tensors(&Device::Cpu, 30).into_iter().map(wide).collect();
+    let updates: Vec<AdamUpdate<'_>> = (0..p.len())
+        .map(|i| AdamUpdate { p: &p[i], grad: &grads[i], m: &m[i], v: &v[i] })
+        .collect();
+    let cfg = AdamStep { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8, step: 1 };
+    let factors = AdamFactors::new(cfg, &gpu).unwrap();
+    let error = adam_update_all(&updates, &factors).unwrap_err().to_string();
+    assert!(error.contains("expected f32 values"), "{error}");
+    for (before, after) in before.iter().zip(&on_cpu(&p)) {
+        assert_eq!(distance(after, before), 0.0);
     }
 }
 

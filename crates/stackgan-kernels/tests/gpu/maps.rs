@@ -1,6 +1,6 @@
 //! Maps: every layer of the networks.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use stackgan_kernels::{
     Activation, Clamp, Filter, Maps, Norm, Padding, Precision, Statistics, bce_with_logits,
     cut_out, gpu, translate,
@@ -198,6 +198,88 @@ fn frozen_weights_and_plain_pictures() {
         distance(&a.to_device(&Device::Cpu).unwrap(), &b.to_device(&Device::Cpu).unwrap()),
         0.0
     );
+}
+
+/// Vectors that a kernel would read beyond their ends, or as another type.
+#[test]
+fn vectors_of_a_norm_of_another_length_or_type_are_errors() {
+    let Some(gpu) = device() else { return };
+    let there = |t: &Tensor| t.to_device(&gpu).unwrap();
+    let x = there(&normal((4, 3, 6, 6), 1));
+    let (weight, rows) = (there(&normal((5, 3, 3, 3), 2)), there(&normal((4, 5), 3)));
+    let right = normal(5, 4);
+    let wrong = [normal(4, 5), normal(6, 5), right.reshape((1, 5)).unwrap(), wide(&right)];
+    for (place, name) in ["gamma", "beta", "running_mean", "running_var"].iter().enumerate() {
+        for wrong in &wrong {
+            let mut vectors = [&right; 4];
+            vectors[place] = wrong;
+            let [gamma, beta, mean, var] = vectors.map(there);
+            let (mean, var) = (Var::from_tensor(&mean).unwrap(), Var::from_tensor(&var).unwrap());
+            let norm = norm(&gamma, &beta, (&mean, &var), LEAKY);
+            for statistics in STATISTICS {
+                let mut results = vec![norm.apply(&rows, statistics)];
+                for (precision, _) in PRECISIONS {
+                    let maps = Maps::enter_as(&x, precision).unwrap();
+                    for filter in [Filter::Plain { stride: 1, padding: 1.into() }, Filter::Up] {
+                        let normed = maps.conv_norm(&weight, filter, &norm, statistics);
+                        results.push(normed.and_then(|y| y.leave()));
+                    }
+                }
+                for result in results {
+                    let error = result.unwrap_err().to_string();
+                    let shape = format!("5 channels, {name} has shape {:?}", wrong.dims());
+                    assert!(wrong.dims() == [5] || error.contains(&shape), "{error}");
+                }
+            }
+        }
+    }
+}
+
+fn wide(x: &Tensor) -> Tensor {
+    x.to_dtype(DType::F64).unwrap()
+}
+
+#[test]
+fn other_tensors_of_another_type_are_errors() {
+    let Some(gpu) = device() else { return };
+    let there = |t: &Tensor| t.to_device(&gpu).unwrap();
+    let (x, weight) = (there(&normal((4, 3, 6, 6), 1)), there(&normal((5, 3, 3, 3), 2)));
+    let wide_weight = there(&wide(&normal((5, 3, 3, 3), 2)));
+    let wide_depthwise = there(&wide(&normal((3, 1, 3, 3), 4)));
+    let (bias, vector) = (there(&wide(&normal(5, 3))), there(&wide(&normal((4, 2), 5))));
+    let filter = Filter::Plain { stride: 1, padding: 1.into() };
+    let depthwise = Filter::Depthwise { stride: 1, padding: 1.into() };
+    for (precision, _) in PRECISIONS {
+        let maps = Maps::enter_as(&x, precision).unwrap();
+        let other = if precision == Precision::Bf16 { Precision::F32 } else { Precision::Bf16 };
+        let results = [
+            maps.conv(&wide_weight, filter),
+            maps.conv(&wide_weight, Filter::Up),
+            maps.conv(&wide_depthwise, depthwise),
+            maps.conv_clamp(&weight, filter, Clamp { bias: &bias, low: 0., high: 6. }),
+            maps.append_tiled(&vector),
+            maps.add_activate(&Maps::enter_as(&x, other).unwrap(), Activation::Relu),
+        ];
+        for (i, result) in results.iter().enumerate() {
+            assert!(result.is_err(), "{i} in {precision:?}");
+        }
+    }
+    for result in [translate(&x, &vector), cut_out(&x, &vector, 2)] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("expected f32 values"), "{error}");
+    }
+}
+
+/// More logits than a launch has threads.
+#[test]
+fn every_logit_has_a_gradient() {
+    let Some(gpu) = device() else { return };
+    let count = (1 << 24) + 300;
+    let logits = Var::zeros(count, DType::F32, &gpu).unwrap();
+    let grads = bce_with_logits(&logits, 0.0).unwrap().backward().unwrap();
+    let gradient = grads.get(&logits).unwrap().to_vec1::<f32>().unwrap();
+    let expected = 0.5 / count as f32;
+    assert!(gradient.iter().all(|g| (g - expected).abs() < 1e-3 * expected));
 }
 
 #[test]

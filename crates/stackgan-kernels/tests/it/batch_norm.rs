@@ -91,11 +91,9 @@ fn wrong_tensors_are_errors_with_their_shapes() {
         let (c, bad, own) = (normal(3, 30), normal(4, 31), [running(3), running(4)]);
         let of = |beta, own| norm(&c, beta, own, EPS, Activation::Identity);
         let error = of(&bad, &own[0]).apply(&x, OF_BATCH).unwrap_err().to_string();
-        for part in [&format!("{:?}", x.dims()), "beta", "[4]"] {
-            assert!(error.contains(part), "{error}");
-        }
+        assert!(error.contains("3 channels, beta has shape [4]"), "{error}");
         let error = of(&c, &own[1]).apply(&x, Statistics::Running).unwrap_err().to_string();
-        assert!(error.contains("mean"), "{error}");
+        assert!(error.contains("3 channels, running_mean has shape [4]"), "{error}");
         assert!(of(&c, &own[0]).apply(&x.narrow(0, 0, 0).unwrap(), OF_BATCH).is_err());
         assert!(of(&c, &own[0]).apply(&c, OF_BATCH).is_err());
     }
