@@ -52,6 +52,15 @@ impl Stage {
         }
     }
 
+    /// Returns the paper's name of it: `Stage-I` or `Stage-II`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "Stage-I",
+            Self::Two => "Stage-II",
+        }
+    }
+
     /// Returns the side of its pictures in pixels: 64 or 256.
     #[must_use]
     pub const fn side(self) -> usize {

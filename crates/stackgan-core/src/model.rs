@@ -374,7 +374,7 @@ impl Model {
     /// [`Error::Model`] if there is neither.
     pub fn encode(&self, captions: &[&str]) -> Result<Tensor> {
         match (self.encoder(), &self.attached) {
-            (Some(encoder), _) => encoder.encode(captions),
+            (Some(encoder), _) => Ok(encoder.encode(captions)?.to_device(&self.device)?),
             (None, Some(encoder)) => {
                 self.standardised(&encoder.encode(captions)?.to_device(&self.device)?)
             }

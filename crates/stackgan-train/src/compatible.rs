@@ -1,6 +1,7 @@
 //! Checks that configuration, data, encoder and Stage-I model are compatible.
 
-use stackgan_core::{NetConfig, Stage};
+use stackgan_core::text::TextEncoder as _;
+use stackgan_core::{Model, NetConfig, Stage};
 
 use crate::config::TrainConfig;
 use crate::setup::Setup;
@@ -15,7 +16,8 @@ impl Setup {
         check_parts(self)?;
         standardise::fits(self)?;
         self.start.check(&self.config)?;
-        self.plan().map(drop)
+        let steps = self.config.total_steps(self.plan()?.steps_per_epoch());
+        self.config.check_moves(steps)
     }
 }
 
@@ -41,7 +43,6 @@ pub(crate) fn check_parts(setup: &Setup) -> Result<()> {
         );
     }
     if let Some(encoder) = &setup.encoder {
-        use stackgan_core::text::TextEncoder as _;
         if encoder.fingerprint() != setup.embeddings.encoder() {
             let expected = format!("encoder {}", setup.embeddings.encoder());
             return mismatch(
@@ -49,6 +50,15 @@ pub(crate) fn check_parts(setup: &Setup) -> Result<()> {
                 expected,
                 encoder.fingerprint(),
                 "encode the captions with this encoder",
+            );
+        }
+        // The run fits a standardisation of its own, in place of the encoder's.
+        if cfg.data.embedding_standardise && encoder.standardise().is_some() {
+            return mismatch(
+                "data.embedding_standardise",
+                "an encoder that does not standardise by itself".to_owned(),
+                "one that does".to_owned(),
+                "encode with `CharCnnRnnEncoder::unstandardised`, or set data.embedding_standardise=false",
             );
         }
     }
@@ -76,9 +86,28 @@ pub(crate) fn check_parts(setup: &Setup) -> Result<()> {
             "none".to_owned(),
             "train --stage 1 first",
         ),
-        (Stage::Two, Some(model)) => cfg.check_over(&model.info().stage1.net),
+        (Stage::Two, Some(model)) => {
+            cfg.check_over(&model.info().stage1.net)?;
+            same_embeddings(model, setup.embeddings.encoder())
+        }
         (Stage::One, _) => Ok(()),
     }
+}
+
+/// Checks that a Stage-I model was trained with embeddings of this encoder, if it says with which. They
+/// may also be of the encoder inside the model, which standardises them.
+fn same_embeddings(stage1: &Model, encoder: &str) -> Result<()> {
+    let trained = stage1.encoder_fingerprint();
+    let inside = stage1.encoder().map(|inside| inside.fingerprint());
+    if trained.is_empty() || trained == encoder || inside.as_deref() == Some(encoder) {
+        return Ok(());
+    }
+    Err(Error::Config {
+        key: "stage1".to_owned(),
+        expected: format!("a Stage-I model trained with embeddings of encoder {encoder}"),
+        found: format!("one trained with those of {trained}"),
+        remedy: "train both stages with the same embeddings".to_owned(),
+    })
 }
 
 impl TrainConfig {

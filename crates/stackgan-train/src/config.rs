@@ -380,10 +380,8 @@ impl TrainConfig {
             let expected = "0 with `knobs.finetune_stage1`: Stage-I has no running average";
             return Err(invalid("optim.ema", expected, &self.optim.ema.to_string()));
         }
-        let (d_steps, steps) = (self.knobs.d_steps, self.optim.steps);
-        if steps > 0 && d_steps > steps {
-            let expected = format!("at most the {steps} steps of the run, or G never moves");
-            return Err(invalid("knobs.d_steps", &expected, &d_steps.to_string()));
+        if self.optim.steps > 0 {
+            self.check_moves(self.optim.steps)?;
         }
         self.loss.check(self.stage)?;
         self.noise.check(self.stage)?;
@@ -392,6 +390,16 @@ impl TrainConfig {
             return Err(invalid("noise.train_z", expected, "0"));
         }
         self.run.check()
+    }
+
+    /// Checks that a run of `steps` steps moves G at all.
+    pub(crate) fn check_moves(&self, steps: u64) -> Result<()> {
+        let d_steps = self.knobs.d_steps;
+        if d_steps <= steps {
+            return Ok(());
+        }
+        let expected = format!("at most the {steps} steps of the run, or G never moves");
+        Err(invalid("knobs.d_steps", &expected, &d_steps.to_string()))
     }
 
     /// Adam's constants.

@@ -88,6 +88,17 @@ impl Error {
         }
     }
 
+    /// Says of a non-finite error in the game of a Stage-I that is tuned under Stage-II whose it is: the
+    /// terms of both have the same names.
+    pub(crate) fn of_stage1(self) -> Self {
+        match self {
+            Self::NonFinite { step, term, value, remedy } => {
+                Self::NonFinite { step, term: format!("Stage-I's own {term}"), value, remedy }
+            }
+            error => error,
+        }
+    }
+
     /// Replaces the remedy of a non-finite error.
     pub(crate) fn advising(self, advice: String) -> Self {
         match self {

@@ -29,7 +29,7 @@ use crate::step::{
     Batch, Game, Inputs, Optimised, StepConfig, StepNoise, StepStats, Views, residual_step,
     residual_step_with_gradients,
 };
-use crate::{Result, projected};
+use crate::{Error, Result, projected};
 
 /// Ratio of the sides of Stage-II and Stage-I pictures.
 const EVERY: usize = 4;
@@ -102,7 +102,8 @@ impl Tuned {
         let Some(grads) = grads else { return Ok(stats) };
         self.descend(&grads, cfg, &mut stats)?;
         drop(grads); // or their memory would be held through Stage-I's own game
-        Ok(stats.with_stage1(self.play(&inputs.batch, cfg)?))
+        let own = self.play(&inputs.batch, cfg).map_err(Error::of_stage1)?;
+        Ok(stats.with_stage1(own))
     }
 
     /// Takes a step of Stage-I's own adversarial training. `batch` is that of Stage-II.

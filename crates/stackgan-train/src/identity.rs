@@ -181,7 +181,12 @@ impl Change {
 }
 
 fn changes(old: &str, new: &str) -> Vec<Change> {
-    let (old, new) = (flat(old), flat(new));
+    let (mut old, mut new) = (flat(old), flat(new));
+    if old.get("optim.decay.kind") != new.get("optim.decay.kind") {
+        // Decays of two kinds have other keys, and are one change.
+        join(&mut old, "optim.decay");
+        join(&mut new, "optim.decay");
+    }
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let value = |of: &BTreeMap<String, String>, key| {
         of.get(key).cloned().unwrap_or_else(|| "absent".to_owned())
@@ -190,6 +195,18 @@ fn changes(old: &str, new: &str) -> Vec<Change> {
         .map(|key| Change { key: key.clone(), old: value(&old, key), new: value(&new, key) })
         .filter(|change| change.old != change.new)
         .collect()
+}
+
+/// Makes one value of all keys of a table.
+fn join(flat: &mut BTreeMap<String, String>, table: &str) {
+    let below = format!("{table}.");
+    let mut values = Vec::new();
+    flat.retain(|key, value| {
+        let own = key.strip_prefix(&below);
+        values.extend(own.map(|key| format!("{key} = {value}")));
+        own.is_none()
+    });
+    flat.insert(table.to_owned(), format!("{{ {} }}", values.join(", ")));
 }
 
 /// Maps `a.b.c` to its value as text. Keys that a configuration omits because they are off are
@@ -208,4 +225,23 @@ fn flat(text: &str) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decay_of_another_kind_is_one_change() {
+        let linear =
+            |from: f64| format!("[optim.decay]\nkind = \"linear\"\nfrom = {from}\nto = 0.02");
+        let halve = "[optim.decay]\nkind = \"halve\"\nevery = 50";
+        let of = |old: &str, new: &str| -> Vec<[String; 3]> {
+            changes(old, new).into_iter().map(|c| [c.key, c.old, c.new]).collect()
+        };
+        let was = "{ from = 0.5, kind = \"linear\", to = 0.02 }";
+        let is = "{ every = 50, kind = \"halve\" }";
+        assert_eq!(of(&linear(0.5), halve), [["optim.decay", was, is]]);
+        assert_eq!(of(&linear(0.5), &linear(0.6)), [["optim.decay.from", "0.5", "0.6"]]);
+    }
 }

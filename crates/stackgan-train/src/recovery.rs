@@ -85,8 +85,15 @@ impl Run {
         })
     }
 
-    /// Writes a bundle of the non-finite step, and adds its path to the error.
-    pub(crate) fn bundle(&self, error: Error, fed: &Fed, dir: &RunDir) -> Result<Error> {
+    /// Writes a bundle of the non-finite step, and adds its path to the error, with what else can be
+    /// done if the run does not go back by itself.
+    pub(crate) fn bundle(
+        &self,
+        error: Error,
+        fed: &Fed,
+        dir: &RunDir,
+        policy: OnNonFinite,
+    ) -> Result<Error> {
         let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
         let path = dir.files().bundle(*step);
         let (config, game) = (&self.setup.config, &self.players.game);
@@ -126,9 +133,12 @@ impl Run {
                 format!("more than the {n} that were left out: `--on-nonfinite rollback:{}`", n + 3)
             }
         };
-        let after = format!(
-            "; then train in another run folder with a smaller learning rate, mend the data, or give {more}"
-        );
+        let after = match policy {
+            OnNonFinite::Rollback(most) if (self.skipped.len() as u64) < most => String::new(),
+            _ => format!(
+                "; then train in another run folder with a smaller learning rate, mend the data, or give {more}"
+            ),
+        };
         Ok(match bytes().and_then(|bytes| dir.write(&path, &bytes)) {
             Ok(()) => error.advising(format!("{advice} {}`{after}", path.display())),
             Err(_) => error, // a full disk or memory must not hide the original error

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stackgan_core::Model;
+use stackgan_core::{Model, Sampling};
 use stackgan_kernels::memory;
 
 use crate::event::TrainEvent;
@@ -112,12 +112,16 @@ impl<'a> Reports<'a> {
             }
             painted => painted?,
         };
+        let how = model.resolve(Sampling::default())?;
         drop(model); // before memory is given back below
-        warn_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)?;
-        if let Some(text) = self.watch.grid(step, Samples::differences(&grid)) {
+        let mut between = Samples::differences(&grid);
+        between.noise = between.noise.filter(|_| how.z_scale > 0.0 || how.eps_scale > 0.0);
+        if let Some(text) = self.watch.grid(step, between) {
             on_event(TrainEvent::Warning { step, text });
         }
-        on_event(TrainEvent::Samples { step, path });
+        if warn_only(self.dir.write(&path, &Samples::png(&grid)?), step, on_event)? {
+            on_event(TrainEvent::Samples { step, path });
+        }
         memory::release();
         Ok(())
     }
@@ -142,13 +146,14 @@ pub(crate) fn cut_stats(
     Ok(())
 }
 
-/// Turns a failure to write a file that is only for viewing into a warning.
-fn warn_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+/// Turns a failure to write a file that is only for viewing into a warning. Returns whether it was
+/// written.
+fn warn_only(written: Result<()>, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<bool> {
     match written {
         Err(error @ Error::Storage { .. }) => {
             on_event(TrainEvent::Warning { step, text: error.to_string() });
-            Ok(())
+            Ok(false)
         }
-        written => written,
+        written => written.map(|()| true),
     }
 }

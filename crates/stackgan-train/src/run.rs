@@ -76,10 +76,16 @@ pub fn train(
 
     let (mut step, mut reason) = (first, StopReason::Done);
     while step < run.steps {
-        let fed = feed.next()?;
+        let fed = match feed.next() {
+            Err(error) if run.guard.gives_way(&error) => {
+                feed = run.feed(step)?;
+                continue;
+            }
+            fed => fed?,
+        };
         let taken = match run.step(&fed, || feed.prepare()) {
             Err(error @ Error::NonFinite { .. }) => {
-                let error = run.bundle(error, &fed, dir)?;
+                let error = run.bundle(error, &fed, dir, policy.on_nonfinite)?;
                 let text;
                 (step, text) = run.roll_back(error, &store, policy.on_nonfinite, on_event)?;
                 cut_stats(dir, step, on_event)?;

@@ -80,7 +80,7 @@ impl Samples {
 
     /// How much the real pictures of the captions differ, in grey levels.
     pub(crate) fn real_difference(&self) -> Result<f64> {
-        Ok(Differences::of(&self.real_pictures()?, self.indices.len()).noise)
+        Ok(Differences::of(&self.real_pictures()?, self.indices.len()).noise.unwrap_or_default())
     }
 
     /// The captions, one per line.

@@ -43,8 +43,7 @@ impl Start {
             Stage::One => (Some(&model.info().stage1), Some(model.stage1())),
             Stage::Two => (model.info().stage2.as_ref(), model.stage2()),
         };
-        let expected =
-            format!("a model whose Stage-{} has {}", cfg.stage.number(), sizes(&cfg.net));
+        let expected = format!("a model whose {} has {}", cfg.stage.name(), sizes(&cfg.net));
         let refuse = |found: String| Error::Config {
             key: "--init-from".to_owned(),
             expected: expected.clone(),

@@ -44,6 +44,7 @@ impl Run {
     /// [`crate::Error::Config`] when the parts of `setup` do not match; tensor errors.
     pub(crate) fn new(mut setup: Setup, steps: u64, checks: Option<Checks>) -> Result<Self> {
         check_parts(&setup)?;
+        setup.config.check_moves(steps)?;
         let standardise = standardise::of_run(&setup)?;
         if let Some(standardise) = &standardise {
             let own = setup.encoder.take();
@@ -119,7 +120,8 @@ impl Run {
             stage1.set(&archive.part("stage1."))?;
         }
         self.skipped = header.skipped.into_iter().collect();
-        self.r1 = header.r1.map(f64::from);
+        let is_on = self.setup.config.loss.r1.gamma > 0.0; // or a change of it was allowed
+        self.r1 = header.r1.map(f64::from).filter(|_| is_on);
         Ok(header.step)
     }
 

@@ -29,8 +29,8 @@ const QUIET: u64 = 1000;
 /// How much generated pictures differ: root mean square, in grey levels of 256.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Differences {
-    /// Between pictures of one caption with different noise.
-    pub noise: f64,
+    /// Between pictures of one caption with different noise; `None` if they have the same.
+    pub noise: Option<f64>,
     /// Between pictures of different captions with the same noise; `None` if there is only one
     /// caption.
     pub captions: Option<f64>,
@@ -50,11 +50,9 @@ impl Differences {
             [a, b] => a.iter().zip(*b).map(|(a, b)| difference(a, b)).collect::<Vec<_>>(),
             _ => Vec::new(),
         });
-        let below: Vec<f64> = below.collect();
-        Self {
-            noise: mean(&beside.collect::<Vec<_>>()),
-            captions: (!below.is_empty()).then(|| mean(&below)),
-        }
+        let [noise, captions] = [beside.collect::<Vec<_>>(), below.collect()]
+            .map(|found| (!found.is_empty()).then(|| mean(&found)));
+        Self { noise, captions }
     }
 }
 
@@ -135,19 +133,16 @@ impl Watch {
     /// Checks a grid of generated pictures.
     pub fn grid(&mut self, step: u64, between: Differences) -> Option<String> {
         let limit = ALIKE * self.real;
-        let captions = between.captions.filter(|&captions| captions < limit);
-        if step < UNTRAINED || (between.noise >= limit && captions.is_none()) {
+        let alike = |found: Option<f64>, what| found.filter(|&found| found < limit).zip(Some(what));
+        let found = alike(between.captions, "captions").or(alike(between.noise, "noise"));
+        let Some((found, what)) = found.filter(|_| step >= UNTRAINED) else {
             self.alike = 0;
             return None;
-        }
+        };
         self.alike += 1;
         if self.alike < 2 || !self.say(COLLAPSE, step) {
             return None;
         }
-        let (what, found) = match captions {
-            Some(captions) => ("captions", captions),
-            None => ("noise", between.noise),
-        };
         let real = self.real;
         Some(format!(
             "pictures of different {what} are alike: they differ by {found:.3} grey levels, real ones by {real:.1}. The \
@@ -225,7 +220,7 @@ mod tests {
         let of = |levels: &[u8]| {
             Differences::of(&levels.iter().map(|&v| flat(v)).collect::<Vec<_>>(), 2)
         };
-        assert_eq!(of(&[10, 14, 20, 24]), Differences { noise: 4.0, captions: Some(10.0) });
+        assert_eq!(of(&[10, 14, 20, 24]), Differences { noise: Some(4.0), captions: Some(10.0) });
         let mut watch = Watch::new(50.0);
         let healthy = of(&[10, 14, 20, 24]);
         let (no_captions, no_noise) = (of(&[10, 14, 10, 14]), of(&[10, 10, 20, 20]));
@@ -235,5 +230,10 @@ mod tests {
         assert!(watch.grid(1000, no_captions).unwrap().contains("different captions"));
         assert!(watch.grid(1100, no_captions).is_none(), "said a moment ago");
         assert!(watch.grid(2100, no_noise).unwrap().contains("different noise"));
+        let without = Differences { noise: None, ..healthy };
+        assert!(
+            (3200..3300).all(|step| watch.grid(step, without).is_none()),
+            "painted without noise"
+        );
     }
 }

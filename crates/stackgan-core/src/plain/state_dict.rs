@@ -121,9 +121,23 @@ pub fn to_state_dict(model: &Model) -> Result<BTreeMap<String, Tensor>> {
         });
     }
     let low = model.stage1().snapshot()?;
-    let Some(high) = model.stage2() else { return Ok(low) };
-    let mut all = high.snapshot()?;
-    all.extend(prefixed(STAGE1, low));
+    let all = match model.stage2() {
+        None => low,
+        Some(high) => high.snapshot()?.into_iter().chain(prefixed(STAGE1, low)).collect(),
+    };
+    // The release has one width for both stages, and no lower bound of it.
+    if let Err(error) = sizes(&shapes::of(&all)) {
+        let Error::Model { expected, found, .. } = error else { return Err(error) };
+        return Err(Error::Model {
+            what: "the release has no generator of the sizes of this model".to_owned(),
+            expected,
+            found,
+            remedy:
+                "train with `net.channel_floor` 0 and the same `net.gf` in both stages, or keep \
+                     this model as it is"
+                    .to_owned(),
+        });
+    }
     Ok(all)
 }
 
@@ -151,11 +165,12 @@ fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
         text_dim,
         cond_dim,
         z_dim: inputs.saturating_sub(cond_dim),
+        // A Stage-I generator has none, and the default then.
         residual_blocks: found
             .keys()
             .filter_map(block)
             .max()
-            .map_or(1, |last| last.saturating_add(1)),
+            .map_or(usize::from(stage1.is_empty()), |last| last.saturating_add(1)),
         channel_floor: 0,
     };
     net.check().map_err(|e| not_a_generator(&wrong_sizes(&e)))?;
@@ -248,6 +263,36 @@ mod tests {
             tensors.insert(name.clone(), tensor.clone());
             tensors.insert(format!("{name}.extra"), tensor);
             assert!(import(tensors).is_err(), "taken with a tensor beside `{name}`");
+        }
+    }
+
+    /// What training allows and the release does not have.
+    #[test]
+    fn other_sizes_than_the_release_has_are_not_written() {
+        let model = |low: NetConfig, high: NetConfig| {
+            let cpu = Device::Cpu;
+            let (a, b) = (
+                Params::fresh(Noise::new(3), "g1", &cpu),
+                Params::fresh(Noise::new(3), "g2", &cpu),
+            );
+            let (scope, statistics) = (a.frozen(), Stage1Statistics::Running);
+            generators::stage2(&high, &Low { net: &low, scope: &scope, statistics }, &b.frozen())
+                .unwrap();
+            let part = |net, params: &Params| {
+                StagePart::imported(net, params.snapshot().unwrap(), "own", &cpu).unwrap()
+            };
+            let (stage1, stage2) = (part(low, &a), Some(part(high, &b)));
+            Model::new(Parts { text: TextPart::unknown(), stage1, stage2 }, &cpu).unwrap()
+        };
+        assert!(to_state_dict(&model(net(), net())).is_ok());
+        let bare = NetConfig { residual_blocks: 0, ..net() };
+        let back = import(to_state_dict(&model(bare, bare)).unwrap()).unwrap();
+        assert_eq!(back.info().stage2.as_ref().unwrap().net.residual_blocks, 0);
+        let (floor, wide) =
+            (NetConfig { channel_floor: 16, ..net() }, NetConfig { gf: 8, ..net() });
+        for (low, high) in [(floor, floor), (net(), wide)] {
+            let error = to_state_dict(&model(low, high)).unwrap_err().to_string();
+            assert!(error.contains("the release has no generator of the sizes"), "{error}");
         }
     }
 

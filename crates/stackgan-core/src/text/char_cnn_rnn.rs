@@ -202,7 +202,7 @@ impl CharCnnRnn {
     /// `emb_proj.bias`.
     ///
     /// # Errors
-    /// A tensor that is missing or has another shape.
+    /// As [`Self::with_init`].
     pub fn new(cfg: &CharCnnRnnConfig, scope: &Scope) -> Result<Self> {
         Self::with_init(cfg, TextInit::Published, scope)
     }
@@ -210,8 +210,9 @@ impl CharCnnRnn {
     /// Builds the network as [`Self::new`] does; `init` is the initialisation of new tensors.
     ///
     /// # Errors
-    /// A tensor that is missing or has another shape.
+    /// A size out of its range, or a tensor that is missing or has another shape.
     pub fn with_init(cfg: &CharCnnRnnConfig, init: TextInit, scope: &Scope) -> Result<Self> {
+        cfg.check().map_err(candle_core::Error::wrap)?;
         let layer =
             |name: &str, shape: &[usize], init: [Init; 2]| Layer::new(shape, init, scope.pp(name));
         let recurrent = |kind: &str| {

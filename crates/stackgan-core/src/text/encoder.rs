@@ -19,6 +19,9 @@ const PREFIX: &str = "text.";
 const MEAN: &str = "standardise.mean";
 const STD: &str = "standardise.std";
 
+/// The prefix of the names of an image side, in the files of `stackgan-train`.
+const IMAGE_SIDE: &str = "image.";
+
 /// The name of the kind of encoder in its file.
 const KIND: &str = "char-cnn-rnn";
 /// The version of the file format.
@@ -156,7 +159,7 @@ impl CharCnnRnnEncoder {
     /// Creates an encoder with these weights.
     ///
     /// # Errors
-    /// A size out of its range, or tensors that are missing or have other shapes.
+    /// A size out of its range, or tensors that are missing, left over or have other shapes.
     pub fn new(
         config: CharCnnRnnConfig,
         params: Params,
@@ -171,7 +174,10 @@ impl CharCnnRnnEncoder {
                 format!("{:?}", mean.dims()),
             ));
         }
-        let network = CharCnnRnn::new(&config, &params.frozen())?;
+        let fits =
+            |e: candle_core::Error| wrong_tensors(format!("those of {config:?}"), e.to_string());
+        let network = CharCnnRnn::new(&config, &params.frozen()).map_err(fits)?;
+        params.check_all_used().map_err(fits)?;
         let (tail, fingerprint, bare) = (network.tail()?, String::new(), String::new());
         let mut encoder = Self { config, params, network, tail, standardise, fingerprint, bare };
         encoder.bare = encoder.hash(prefixed(PREFIX, encoder.params.values()).collect())?;
@@ -246,12 +252,7 @@ impl CharCnnRnnEncoder {
         let mut own = under(PREFIX, tensors);
         let standardise = Standardise::from_tensors(&own, device)?;
         own.retain(|name, _| !Standardise::has(name));
-        let fits =
-            |e: candle_core::Error| wrong_tensors(format!("those of {config:?}"), e.to_string());
-        let params = Params::given(own, device)?;
-        CharCnnRnn::new(&config, &params.frozen()).map_err(fits)?;
-        params.check_all_used().map_err(fits)?;
-        Self::new(config, params, standardise)
+        Self::new(config, Params::given(own, device)?, standardise)
     }
 
     /// Returns a file with only the encoder. Equal encoders give equal bytes.
@@ -277,10 +278,16 @@ impl CharCnnRnnEncoder {
     /// [`Error::Model`] if the bytes are damaged, of another kind or version, or have been changed.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
         let archive = Archive::from_bytes(bytes, device)?;
-        let about: About = serde_json::from_str(
-            archive.metadata.get(KEY).map_or("", String::as_str),
-        )
-        .map_err(|e| not_a_file(&format!("metadata `{KEY}` of a text encoder"), &e.to_string()))?;
+        let about = archive.metadata.get(KEY).map_or("", String::as_str);
+        let about: About = serde_json::from_str(about).map_err(|e| {
+            let found = match archive.tensors.keys().any(|name| name.starts_with(IMAGE_SIDE)) {
+                true => "an encoder with its image side, as `stackgan text train` writes: \
+                         `stackgan_train::text::TrainedEncoder` reads it"
+                    .to_owned(),
+                false => e.to_string(),
+            };
+            not_a_file(&format!("metadata `{KEY}` of a text encoder"), &found)
+        })?;
         if (about.kind.as_str(), about.version) != (KIND, VERSION) {
             let found = format!("{} of version {}", about.kind.escape_debug(), about.version);
             return Err(not_a_file(&format!("{KIND} of version {VERSION}"), &found));

@@ -274,6 +274,8 @@ impl Memory {
         let looks = pretrained.projection.as_ref().filter(|_| projected);
         let looks = looks.map(|looks| (heads(net, cfg.stage), projection(looks, cfg.stage)));
         let (heads, looks) = looks.unwrap_or_default();
+        // Of two more batches of real pictures, which the heads do not see.
+        let penalised = if cfg.loss.r1.gamma > 0.0 { 2 * d.kept } else { 0 };
         (d.weights, d.statistics) = (d.weights + heads.weights, d.statistics + heads.statistics);
         d.kept += heads.kept;
         let under = if cfg.stage == Stage::Two { frozen } else { Size::default() };
@@ -319,7 +321,7 @@ impl Memory {
         };
         let stage1 = if tuned { under.kept } else { 4 * under.largest };
         // In D's step the network keeps nothing but what the heads see, and has a few maps of all groups at once.
-        let in_d = in_d + (shown + 1) * UNDERWAY * looks.largest;
+        let in_d = in_d + penalised + (shown + 1) * UNDERWAY * looks.largest;
         let painted = if cfg.loss.mode_seeking > 0.0 { 2 * g.kept } else { g.kept };
         let kept = in_d.max(painted + d.kept + matching.kept + looks.kept) + stage1;
         let underway = UNDERWAY * g.largest.max(d.largest);

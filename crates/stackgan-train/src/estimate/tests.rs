@@ -201,6 +201,18 @@ fn mode_seeking_is_counted() {
     assert_eq!(kept(&cfg) - without, 4 * 4 * stage1_generator(&cfg.net).kept);
 }
 
+/// D's maps of the pictures on both sides of the real ones are kept besides.
+#[test]
+fn the_penalty_is_counted() {
+    let mut cfg = configs().remove(0);
+    (cfg.net.gf, cfg.net.df, cfg.optim.batch) = (2, 64, 4); // D's step is the larger one
+    let mut kept = |gamma| {
+        cfg.loss.r1.gamma = gamma;
+        Memory::of(&cfg, &cfg.net, &Pretrained::default(), Undo::Held).pictures
+    };
+    assert_eq!(kept(1.0) - kept(0.0), 4 * 4 * 2 * discriminator(&cfg.net, Stage::One).kept);
+}
+
 /// The heads' variables are counted as they are built.
 #[test]
 fn the_second_discriminator_is_counted() {

@@ -281,4 +281,40 @@ fn the_encoder_is_part_of_the_model() {
         assert_eq!(model.encoder_fingerprint(), encoder().fingerprint());
         model.encode(&["a red bird"]).unwrap();
     }
+    // The standardisation of the run would take the place of the encoder's own.
+    let vectors = encoder().encode(&["a red bird", "a blue bird with a long tail"]).unwrap();
+    let standardise = Standardise::fit(&vectors).unwrap();
+    let own = || encoder().with_standardise(Some(standardise.clone())).unwrap();
+    let embeddings = encoded(&folder, &own());
+    for standardised in [true, false] {
+        cfg.data.embedding_standardise = standardised;
+        let embeddings = Arc::clone(&embeddings);
+        let setup = Setup { embeddings, encoder: Some(own()), ..folder.setup(&cfg) };
+        let checked = setup.check().map_err(|error| error.to_string());
+        assert_eq!(checked.is_err(), standardised, "{checked:?}");
+        assert!(checked.err().is_none_or(|said| said.contains("does not standardise by itself")));
+    }
+}
+
+#[test]
+fn stage2_wants_the_embeddings_of_its_stage1() {
+    let folder = Folder::new(Stage::Two);
+    let cfg = config(Stage::Two, Recipe::Residual);
+    let sizes = CharCnnRnnConfig {
+        conv1: 16,
+        conv2: 16,
+        units: 16,
+        dim: cfg.net.text_dim,
+        ..CharCnnRnnConfig::default()
+    };
+    let params = Params::fresh(Noise::new(4), "text", &Device::Cpu);
+    let encoder = CharCnnRnnEncoder::new(sizes, params, None).unwrap();
+    let setup = |embeddings| Setup {
+        embeddings,
+        stage1: Some(stage1_with(cfg.net, None)),
+        ..folder.setup(&cfg)
+    };
+    setup(Arc::clone(&folder.data.1)).check().unwrap();
+    let error = setup(encoded(&folder, &encoder)).check().unwrap_err().to_string();
+    assert!(error.contains("setting `stage1`") && error.contains("of random"), "{error}");
 }
