@@ -9,9 +9,11 @@ use std::path::Path;
 fuzz_target!(|bytes: &[u8]| {
     let Ok(document) = torch7::decode(bytes, Path::new("fuzz")) else { return };
     look(document.root(), 3);
-    let _ = (document.table().is_ok(), document.tensor().is_ok());
+    let _ = document.table().is_ok();
     if let Ok(found) = char_cnn_rnn(&document) {
-        assert!(found.iter().all(|(name, array)| !name.is_empty() && array.to_f32().len() == array.len()));
+        for (name, array) in found {
+            assert!(!name.is_empty() && array.to_f32().len() == array.len());
+        }
     }
 });
 

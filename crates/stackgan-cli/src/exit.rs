@@ -106,6 +106,12 @@ impl Problem {
         Self { exit: Exit::Missing, ..Self::usage(what, place, (expected, "nothing"), remedy) }
     }
 
+    /// A file that is read does not exist.
+    pub(crate) fn no_file(file: &std::path::Path, expected: &str, remedy: &str) -> Self {
+        let place = format!("file: {}", file.display());
+        Self::missing("there is no such file", place, expected, remedy)
+    }
+
     /// A storage operation on `file` failed.
     pub(crate) fn storage(file: &std::path::Path, source: &io::Error) -> Self {
         let remedy = match source.kind() {

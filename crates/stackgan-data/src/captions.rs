@@ -23,7 +23,17 @@ const MAX_FILE: u64 = 1 << 20;
 /// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`], has zero bytes (as
 /// UTF-16 without a mark has, and pictures), or has a UTF-16 mark but is not UTF-16.
 pub fn read(file: &Path) -> Result<Vec<String>> {
-    parse(&read_bounded(file, MAX_FILE)?, file)
+    parse(&bytes(file)?, file)
+}
+
+/// The bytes of a caption file.
+pub(crate) fn bytes(file: &Path) -> Result<Vec<u8>> {
+    read_bounded(file, MAX_FILE)
+}
+
+/// Whether nothing says that bytes are Windows-1252: they are no UTF-8, and have no mark of UTF-16.
+pub(crate) fn is_guessed(bytes: &[u8]) -> bool {
+    !matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) && std::str::from_utf8(bytes).is_err()
 }
 
 /// Parses the captions in the bytes of a file; none if all lines are blank. `file` is for messages.
@@ -127,6 +137,9 @@ mod tests {
         assert_eq!(lines(b"\xef\xbb\xbfa\xc3\xa9"), ["aé"]);
         assert_eq!(lines(b"caf\xe9 \xe2"), ["café â"]);
         assert_eq!(lines(b"tab\there"), ["tab here"]);
+        let guessed: Vec<bool> =
+            [&b"caf\xe9"[..], b"caf\xc3\xa9", b"\xff\xfea\0", b"a"].map(is_guessed).into();
+        assert_eq!(guessed, [true, false, false, false]);
     }
 
     #[test]

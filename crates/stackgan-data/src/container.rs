@@ -7,43 +7,18 @@
 use crate::error::printable;
 use crate::positional::read_exact_at;
 use crate::{Error, Result};
+use safetensors::tensor::TensorInfo;
 use serde::de::{
     Deserialize, DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
     Visitor,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-/// The number type of a tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Element {
-    U8,
-    U32,
-    U64,
-    F32,
-}
-
-impl Element {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::U8 => "U8",
-            Self::U32 => "U32",
-            Self::U64 => "U64",
-            Self::F32 => "F32",
-        }
-    }
-
-    const fn bytes(self) -> u64 {
-        match self {
-            Self::U8 => 1,
-            Self::U32 | Self::F32 => 4,
-            Self::U64 => 8,
-        }
-    }
-}
+pub(crate) use safetensors::Dtype as Element;
 
 /// A tensor to be written. Tensors are stored in the given order.
 pub(crate) struct Spec<'a> {
@@ -52,31 +27,26 @@ pub(crate) struct Spec<'a> {
     pub(crate) shape: &'a [usize],
 }
 
-/// The bytes of a file before its data: length and JSON header, padded with spaces to a multiple of
-/// 8.
-pub(crate) fn header(specs: &[Spec<'_>], stackgan: &str) -> Vec<u8> {
-    let quote = |text: &str| serde_json::Value::from(text).to_string();
-    let mut json = format!("{{\"__metadata__\":{{\"stackgan\":{}}}", quote(stackgan));
-    let mut at = 0u64;
-    for spec in specs {
-        let size = spec.shape.iter().fold(spec.element.bytes(), |n, &extent| n * extent as u64);
-        let shape: Vec<String> = spec.shape.iter().map(usize::to_string).collect();
-        json.push_str(&format!(
-            ",{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{at},{}]}}",
-            quote(spec.name),
-            spec.element.name(),
-            shape.join(","),
-            at + size
-        ));
-        at += size;
-    }
-    json.push('}');
-    while json.len() % 8 != 0 {
-        json.push(' ');
-    }
+/// The bytes of the file `path` before its data: length and JSON header, padded with spaces to a
+/// multiple of 8.
+pub(crate) fn header(path: &Path, specs: &[Spec<'_>], stackgan: &str) -> Result<Vec<u8>> {
+    let failed = |e| Error::write(path, e);
+    let mut at = 0usize;
+    let tensors = specs.iter().map(|spec| {
+        let (start, bytes) = (at, spec.element.bitsize() / 8);
+        let size = spec.shape.iter().fold(bytes, |n, &extent| n.saturating_mul(extent));
+        at = start.saturating_add(size);
+        let (dtype, shape) = (spec.element, spec.shape.to_vec());
+        (spec.name.to_owned(), TensorInfo { dtype, shape, data_offsets: (start, at) })
+    });
+    let about = HashMap::from([("stackgan".to_owned(), stackgan.to_owned())]);
+    let metadata = safetensors::tensor::Metadata::new(Some(about), tensors.collect())
+        .map_err(|e| failed(std::io::Error::other(e)))?;
+    let mut json = serde_json::to_vec(&metadata).map_err(|e| failed(e.into()))?;
+    json.resize(json.len().next_multiple_of(8), b' ');
     let mut out = (json.len() as u64).to_le_bytes().to_vec();
-    out.extend_from_slice(json.as_bytes());
-    out
+    out.append(&mut json);
+    Ok(out)
 }
 
 /// A tensor of an open file.
@@ -101,6 +71,16 @@ pub(crate) fn is_ours(path: &Path) -> Result<bool> {
     let json = beginning.get(8..).unwrap_or_default();
     let key = b"\"stackgan\"";
     Ok(json.starts_with(b"{") && json.windows(key.len()).any(|part| part == key))
+}
+
+/// Whether a file says in its header that it is of this kind, whether the rest of it is sound or not.
+pub(crate) fn says_kind(bytes: &[u8], kind: &str) -> bool {
+    let header = bytes.split_first_chunk().and_then(|(&length, rest)| {
+        let json = rest.get(..usize::try_from(u64::from_le_bytes(length)).ok()?)?;
+        serde_json::from_slice::<Header>(json).ok()?.stackgan
+    });
+    let own = header.and_then(|about| serde_json::from_str::<Identity>(&about).ok());
+    own.is_some_and(|own| own.kind.or(own.format).as_deref() == Some(kind))
 }
 
 /// Number of bytes in which the metadata must begin. Ours come before the tensors.
@@ -128,7 +108,7 @@ impl Container {
         let failed = |e| Error::read(path, e);
         let file = File::open(path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
-        let expected = spoken(kind);
+        let expected = named(kind);
         let bad = |found: &str| {
             let remedy = "check the path; a dataset is named by its folder, so unpack an archive first; a file that \
                           this program made is damaged, and is made again by the same command";
@@ -168,10 +148,10 @@ impl Container {
             Err(Error::malformed(&self.path, what, "metadata", parts, remedy))
         };
         let found = own.kind.or(own.format).unwrap_or_default();
-        let expected = spoken(kind);
+        let expected = named(kind);
         if found != kind {
             let what = format!("this is not {expected}");
-            let found = spoken(&found);
+            let found = named(&found);
             let remedy = format!("name {expected} here, and this file where {found} is asked for");
             return refuse(what, (expected, found), &remedy);
         }
@@ -204,9 +184,9 @@ impl Container {
 
     /// The tensor called `name`, which must have the given type and number of dimensions.
     pub(crate) fn tensor(&self, name: &str, element: Element, dims: usize) -> Result<Tensor> {
-        let expected = format!("tensor `{name}` of {} with {dims} dimensions", element.name());
+        let expected = format!("tensor `{name}` of {element} with {dims} dimensions");
         let found = match self.header.tensors.get(name) {
-            Some(raw) if raw.dtype == element.name() && raw.shape.len() == dims => {
+            Some(raw) if raw.dtype == element && raw.shape.len() == dims => {
                 let (from, to) = raw.data_offsets;
                 return Ok(Tensor {
                     shape: raw.shape.clone(),
@@ -214,7 +194,7 @@ impl Container {
                     length: to - from,
                 });
             }
-            Some(raw) => format!("{} of shape {:?}", printable(&raw.dtype), raw.shape),
+            Some(raw) => format!("{} of shape {:?}", raw.dtype, raw.shape),
             None => "no such tensor".to_owned(),
         };
         Err(self.malformed(name, expected, found))
@@ -270,18 +250,24 @@ struct Identity {
     version: u32,
 }
 
-/// A kind of file, as people call it.
-fn spoken(kind: &str) -> String {
+/// A kind of file of this program, as people call it; `None` if it is not known.
+#[must_use]
+pub fn spoken(kind: &str) -> Option<&'static str> {
     let (name, _) = kind.split_once('/').unwrap_or((kind, ""));
     match name {
-        "prepared" => "a prepared dataset",
-        "embeddings" => "a file of embeddings",
-        "stackgan-model" => "a model",
-        "stackgan-checkpoint" => "a checkpoint of a run",
-        "encoder" | "char-cnn-rnn" => "a text encoder",
-        _ => return format!("a file of the kind `{}`", printable(kind)),
+        "prepared" => Some("a prepared dataset"),
+        "embeddings" => Some("a file of embeddings"),
+        "stackgan-model" => Some("a model"),
+        "stackgan-checkpoint" => Some("a checkpoint of a run"),
+        "encoder" | "char-cnn-rnn" => Some("a text encoder"),
+        _ => None,
     }
-    .to_owned()
+}
+
+/// Any kind of file, for messages.
+fn named(kind: &str) -> String {
+    let other = || format!("a file of the kind `{}`", printable(kind));
+    spoken(kind).map_or_else(other, str::to_owned)
 }
 
 /// The JSON header. Parsing it builds nothing that is much larger than its text.
@@ -299,7 +285,7 @@ const MOST: usize = 64;
 
 #[derive(Debug, serde::Deserialize)]
 struct RawTensor {
-    dtype: String,
+    dtype: Element,
     #[serde(deserialize_with = "few")]
     shape: Vec<usize>,
     data_offsets: (u64, u64),
@@ -377,16 +363,11 @@ impl Header {
         }
         let mut spans = Vec::new();
         for tensor in self.tensors.values() {
-            let bytes = match tensor.dtype.as_str() {
-                "U8" | "I8" | "BOOL" => 1u64,
-                "U16" | "I16" | "F16" | "BF16" => 2,
-                "U32" | "I32" | "F32" => 4,
-                "U64" | "I64" | "F64" => 8,
-                _ => return Err("a tensor of an unknown type"),
-            };
-            let size = tensor.shape.iter().try_fold(bytes, |n, &e| n.checked_mul(e as u64));
+            let bits = tensor.dtype.bitsize() as u64;
+            let bits = tensor.shape.iter().try_fold(bits, |n, &e| n.checked_mul(e as u64));
             let (from, to) = tensor.data_offsets;
-            if size.is_none() || to.checked_sub(from) != size {
+            let found = to.checked_sub(from).and_then(|bytes| bytes.checked_mul(8));
+            if bits.is_none() || found != bits {
                 return Err("a tensor whose size is not that of its shape");
             }
             spans.push((from, to));
@@ -399,11 +380,7 @@ impl Header {
 
 /// Little-endian words of `N` bytes.
 pub(crate) fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
-    bytes.chunks_exact(N).map(|chunk| {
-        let mut word = [0; N];
-        word.copy_from_slice(chunk);
-        word
-    })
+    bytes.as_chunks::<N>().0.iter().copied()
 }
 
 #[cfg(test)]
@@ -431,10 +408,10 @@ mod tests {
             Spec { name: "a", element: Element::U8, shape: &[1, 3] },
         ];
         let mut file = AtomicFile::create(&path).unwrap();
-        file.write(&header(&specs, &about(1))).unwrap();
+        file.write(&header(&path, &specs, &about(1)).unwrap()).unwrap();
         file.write(&[7; 19]).unwrap();
         assert!(!path.exists());
-        file.rewrite_start(&header(&specs, &about(2))).unwrap();
+        file.rewrite_start(&header(&path, &specs, &about(2)).unwrap()).unwrap();
         file.commit().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         (path, bytes)
@@ -473,13 +450,13 @@ mod tests {
             (r#"{"kind":"test","version":4}"#, "version 2 to 3, found version 4"),
             (r#"{"kind":"\u202e","version":3}"#, "of the kind"),
         ] {
-            let bytes = [&header(&specs, about)[..], &[0; 70]].concat();
+            let bytes = [&header(&path, &specs, about).unwrap()[..], &[0; 70]].concat();
             std::fs::write(&path, bytes).unwrap();
             let said = open(&path).map(drop).unwrap_err().to_string();
             assert!(said.contains(found) && !said.contains("remove"), "{said}");
             assert!(!said.contains("damaged"), "{said}");
         }
-        let bytes = [&header(&specs, &about(1))[..], &[0; 70]].concat();
+        let bytes = [&header(&path, &specs, &about(1)).unwrap()[..], &[0; 70]].concat();
         std::fs::write(&path, bytes).unwrap();
         let said = open(&path).map(drop).unwrap_err().to_string();
         assert!(said.contains("too many tensors"), "{said}");

@@ -41,7 +41,8 @@ pub struct Item {
     pub bounding_box: Option<BoundingBox>,
     /// An opaque label; equal labels mean the same class. Without classes each picture has its own.
     pub class: u32,
-    /// The captions; line `i` of the caption file is at `i` (a blank line is an empty caption).
+    /// The captions; of CUB and Oxford, line `i` of the caption file is at `i` (a blank line is an
+    /// empty caption).
     pub captions: Vec<String>,
     /// The split that the picture belongs to.
     pub split: Split,

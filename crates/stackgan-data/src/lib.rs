@@ -41,6 +41,7 @@ pub mod unpack;
 pub mod whole_file;
 mod whole_folder;
 
+pub use container::spoken;
 pub use error::{Error, Result, counted, first_few, printable};
 pub use stackgan_noise as noise;
 

@@ -1,16 +1,15 @@
 //! Reads planned batches ahead of time, on several threads, and returns them in order.
 //!
 //! A batch is a function of its step's plan and the files, so the thread that makes it and the time
-//! do not matter. At most `prefetch` batches are waiting or being made. The threads end when the
-//! loader is dropped.
+//! do not matter. The threads take turns: of n threads, each makes every n-th step. At most
+//! `prefetch` batches are waiting or being made. The threads end when the loader is dropped.
 
 use crate::embeddings::Embeddings;
 use crate::plan::{Plan, StepPlan, View};
 use crate::prepared::Prepared;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 /// One batch of training.
@@ -65,8 +64,10 @@ impl Default for LoaderConfig {
 #[derive(Debug)]
 pub struct Loader {
     source: Arc<Source>,
-    queue: Arc<Queue>,
+    /// What each thread makes, in the order of its steps.
+    made: Vec<Receiver<Result<Batch>>>,
     threads: Vec<JoinHandle<()>>,
+    first: u64,
     next: u64,
 }
 
@@ -84,33 +85,33 @@ impl Loader {
         if let Some(embeddings) = &embeddings {
             embeddings.check(&data)?;
         }
+        let LoaderConfig { first_step: first, prefetch, threads } = cfg;
         let source = Arc::new(Source { data, embeddings, plan });
-        let state = State { next: cfg.first_step, delivered: cfg.first_step, ..State::default() };
-        let queue = Arc::new(Queue {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            prefetch: cfg.prefetch as u64,
-        });
-        let mut loader = Self { source, queue, threads: Vec::new(), next: cfg.first_step };
-        for i in 0..cfg.threads.max(1).min(cfg.prefetch) {
-            let (source, queue) = (Arc::clone(&loader.source), Arc::clone(&loader.queue));
+        let mut loader = Self { source, made: Vec::new(), threads: Vec::new(), first, next: first };
+        let n = threads.max(1).min(prefetch);
+        for (i, start) in (0..n).zip(first..) {
+            // One batch more is being made, or waits for room.
+            let room = prefetch / n + usize::from(i < prefetch % n) - 1;
+            let (done, made) = sync_channel(room);
+            let source = Arc::clone(&loader.source);
             let thread = std::thread::Builder::new()
                 .name(format!("loader-{i}"))
-                .spawn(move || queue.work(&source))
+                .spawn(move || {
+                    for step in (start..).step_by(n) {
+                        if done.send(source.batch(step)).is_err() {
+                            return; // the loader is gone
+                        }
+                    }
+                })
                 .map_err(|e| Error::read(loader.source.data.path(), e))?;
+            loader.made.push(made);
             loader.threads.push(thread);
         }
         Ok(loader)
     }
 
-    /// The plan.
-    #[must_use]
-    pub fn plan(&self) -> &Plan {
-        &self.source.plan
-    }
-
     /// Returns the batch of the next step. An error belongs to its step; the next call continues
-    /// with the following step.
+    /// with the following step. A panic ends its thread, whose later steps are errors too.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -121,85 +122,27 @@ impl Loader {
     pub fn next(&mut self) -> Result<Batch> {
         let step = self.next;
         self.next += 1;
-        if self.threads.is_empty() {
-            return self.source.batch(step);
-        }
-        self.queue.take(step)
+        let Some(turn) = (step - self.first).checked_rem(self.made.len() as u64) else {
+            return self.source.batch(step); // there are no threads
+        };
+        let made = self.made.get(turn as usize).and_then(|made| made.recv().ok());
+        made.unwrap_or_else(|| {
+            Err(Error::malformed(
+                self.source.data.path(),
+                "making a batch failed",
+                format!("step {step}"),
+                ("a batch", "a panic; this is a bug in the loader"),
+                "please report it with the command that was run",
+            ))
+        })
     }
 }
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.queue.lock().stopped = true;
-        self.queue.changed.notify_all();
+        self.made.clear(); // threads end when nobody receives
         for thread in self.threads.drain(..) {
             let _ = thread.join(); // its panic was already returned as an error
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Queue {
-    state: Mutex<State>,
-    changed: Condvar,
-    prefetch: u64,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// The next step that no thread has taken.
-    next: u64,
-    /// All steps before this one have been returned.
-    delivered: u64,
-    ready: BTreeMap<u64, Result<Batch>>,
-    stopped: bool,
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, guard: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn work(&self, source: &Source) {
-        loop {
-            let mut state = self.lock();
-            while !state.stopped && state.next >= state.delivered + self.prefetch {
-                state = self.wait(state);
-            }
-            if state.stopped {
-                return;
-            }
-            let step = state.next;
-            state.next += 1;
-            drop(state);
-            let batch =
-                catch_unwind(AssertUnwindSafe(|| source.batch(step))).unwrap_or_else(|_| {
-                    Err(Error::malformed(
-                        source.data.path(),
-                        "making a batch failed",
-                        format!("step {step}"),
-                        ("a batch", "a panic; this is a bug in the loader"),
-                        "please report it with the command that was run",
-                    ))
-                });
-            self.lock().ready.insert(step, batch);
-            self.changed.notify_all();
-        }
-    }
-
-    fn take(&self, step: u64) -> Result<Batch> {
-        let mut state = self.lock();
-        loop {
-            if let Some(batch) = state.ready.remove(&step) {
-                state.delivered = step + 1;
-                self.changed.notify_all();
-                return batch;
-            }
-            state = self.wait(state);
         }
     }
 }
@@ -332,7 +275,7 @@ mod tests {
         let f = fixture();
         let mut loader = loader(&f, RULES, LoaderConfig::default());
         for step in 0..6 {
-            let (batch, plan) = (loader.next().unwrap(), loader.plan().step(step));
+            let (batch, plan) = (loader.next().unwrap(), loader.source.plan.step(step));
             assert_eq!((batch.size, batch.dim, batch.images.len()), (64, 7, 6 * 3 * 64 * 64));
             let wrong = batch.wrong.as_ref().unwrap();
             for (s, sample) in plan.samples.iter().enumerate() {
@@ -390,5 +333,17 @@ mod tests {
         let source = Arc::downgrade(&loader.source);
         drop(loader);
         assert!(source.upgrade().is_none()); // no thread holds a reference
+    }
+
+    #[test]
+    fn a_thread_that_ended_is_an_error_at_its_steps() {
+        let f = fixture();
+        let cfg = LoaderConfig { first_step: 7, prefetch: 2, threads: 2 };
+        let mut loader = loader(&f, RULES, cfg);
+        loader.made[1] = sync_channel(0).1;
+        assert_eq!(loader.next().unwrap().step, 7);
+        let said = loader.next().unwrap_err().to_string();
+        assert!(said.contains("making a batch failed") && said.contains("step 8"), "{said}");
+        assert_eq!(loader.next().unwrap().step, 9);
     }
 }

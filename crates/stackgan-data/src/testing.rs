@@ -1,8 +1,9 @@
-//! A small dataset for unit tests: noise pictures of odd sizes, classes, and one to three captions
-//! each.
+//! For unit tests: a small dataset, of noise pictures of odd sizes, classes, and one to three captions
+//! each; and files of dataset folders.
 
 use crate::crop::{PictureSize, Preparation, Resizing};
 use crate::dataset::{BoundingBox, Dataset, Item, Split};
+use crate::formats::pickle::write_strings;
 use crate::prepared::{Damaged, ImportOptions, Prepared, import};
 use std::path::{Path, PathBuf};
 
@@ -53,4 +54,17 @@ pub(crate) fn prepared(
     import(&dataset(dir.path(), n, classes), &out, &options(size), &|_, _| {}).unwrap();
     let data = Prepared::open(&out).unwrap();
     (dir, out, data)
+}
+
+/// Writes the file `name` below `dir`, and the folders that it is in.
+pub(crate) fn put(dir: impl AsRef<Path>, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = dir.as_ref().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// A `filenames.pickle` of these names.
+pub(crate) fn name_list(names: &[&str]) -> Vec<u8> {
+    write_strings(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
 }

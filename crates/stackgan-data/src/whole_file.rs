@@ -109,11 +109,13 @@ impl AtomicFile {
         let file = writer.into_inner().map_err(|e| failed(e.into_error()))?;
         file.sync_all().map_err(failed)?;
         place(temporary, &path).map_err(failed)?;
-        if cfg!(unix) {
-            File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        }
-        Ok(())
+        sync_folder(&folder).map_err(failed)
     }
+}
+
+/// Syncs the names in a folder to the disk.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

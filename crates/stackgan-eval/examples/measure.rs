@@ -14,8 +14,8 @@ use stackgan_core::digest::sha256;
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_data::crop::{MAX_FILE, decode};
-use stackgan_data::formats::read_bounded;
 use stackgan_data::formats::torch_pickle::{self, NamedTensor};
+use stackgan_data::formats::{self, read_bounded};
 use stackgan_eval::comparison::{BOOTSTRAP, Comparison, Measurer};
 use stackgan_eval::features::{Extractor, Network};
 use stackgan_eval::gathering::{Gathered, Gathering};
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
 
 /// The network with its published weights.
 fn network(file: &Path) -> Result<Measurer> {
-    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
+    let bytes = read_bounded(file, formats::MAX_FILE)?;
     let tensor = |NamedTensor { name, array }: NamedTensor<'_>| {
         Ok((name, Tensor::from_vec(array.to_f32(), array.shape(), &Device::Cpu)?))
     };

@@ -64,7 +64,8 @@ pub(crate) struct Eval {
     /// 1 measures the 64x64 pictures of Stage-I
     #[arg(long)]
     pub stage: Option<Stage>,
-    /// Seed of captions and noise
+    /// Seed of captions and noise; picture i is painted with seed N + i, so that two measurements
+    /// are independent if their seeds are `--num` apart
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
     /// Scale of the noise; default: the model's own

@@ -21,7 +21,7 @@ pub(super) fn run(args: &Eval, context: &Context) -> Result<Exit> {
     check_places(args)?;
     let found = measured(args, context)?;
     Form::from(args.json).show(&Numbers(&found))?;
-    found.warnings.iter().for_each(|warning| context.manner.say(format!("warning: {warning}")));
+    found.notes().iter().for_each(|note| context.manner.say(format!("warning: {note}")));
     if let Some(out) = &args.out {
         write_file(out, (serde_json::to_string_pretty(&found.document)? + "\n").as_bytes())?;
     }

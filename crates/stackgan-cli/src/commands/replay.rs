@@ -21,9 +21,8 @@ const LARGEST: u64 = 16 << 30;
 /// Code 4 when the file does not exist, 3 when it is not a bundle.
 pub(super) fn run(bundle: &Path, form: Form, context: &Context) -> Result<Exit> {
     if !bundle.exists() {
-        let place = format!("file: {}", bundle.display());
         let remedy = "name a `nonfinite-step-….safetensors` of a run folder";
-        return Err(Problem::missing("there is no such file", place, "a bundle", remedy).into());
+        return Err(Problem::no_file(bundle, "a bundle", remedy).into());
     }
     let bytes = read_bounded(bundle, LARGEST)?;
     let Replayed { facts, result } = replay(&bytes, bundle, &context.device)?;

@@ -7,7 +7,7 @@ use candle_core::Device;
 use stackgan_core::archive::Archive;
 use stackgan_core::digest::short;
 use stackgan_data::counted;
-use stackgan_data::formats::{read_bounded, torch_pickle};
+use stackgan_data::formats::{MAX_FILE, read_bounded};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::features::Network;
 use stackgan_train::text::{PictureFeatures, PictureNetwork};
@@ -54,7 +54,7 @@ pub(crate) fn weights_of(name: &Path) -> Result<PathBuf> {
 /// # Errors
 /// Code 3 if it contains no weights of the network.
 pub(crate) fn picture_network(file: &Path, side: usize, device: &Device) -> Result<PictureNetwork> {
-    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
+    let bytes = read_bounded(file, MAX_FILE)?;
     made_of(&bytes, file, (&name(&networks::source(&bytes)), side), device)
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn picture_features(
     data: &Prepared,
     manner: Manner,
 ) -> Result<PictureFeatures> {
-    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
+    let bytes = read_bounded(file, MAX_FILE)?;
     let hash = networks::source(&bytes);
     let network = name(&hash);
     let pixels = format!("{}-{}", data.size().prepared(), data.pixels());

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use candle_core::{Device, Tensor};
 use stackgan_core::shapes;
 use stackgan_data::formats::tensorflow::Checkpoint;
-use stackgan_data::formats::{read_bounded, torch_pickle};
+use stackgan_data::formats::{MAX_FILE, read_bounded};
 use stackgan_eval::comparison::Measurer;
 use stackgan_eval::features::{Extractor, Network};
 
@@ -80,7 +80,7 @@ fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
         let place = "option: --features";
         return Err(Problem::usage("the weights are not imported", place, parts, remedy).into());
     }
-    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
+    let bytes = read_bounded(file, MAX_FILE)?;
     let hash = networks::source(&bytes);
     let tensors = weights::read(&bytes, file, weights::FEATURES, &Device::Cpu)?;
     let found = network.or_else(|| Network::of_shapes(&shapes::of(&tensors))).ok_or_else(|| {

@@ -52,6 +52,18 @@ pub(crate) struct Found {
     pub(crate) warnings: Vec<String>,
 }
 
+impl Found {
+    /// The warnings, and what was left out.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        with_left_out(&self.warnings, &self.left_out)
+    }
+}
+
+fn with_left_out(warnings: &[String], left_out: &[String]) -> Vec<String> {
+    let left_out = left_out.iter().map(|why| format!("left out: {why}"));
+    warnings.iter().cloned().chain(left_out).collect()
+}
+
 /// The warning of a judge that cannot judge.
 const OWN: &str = "R-precision is judged by the encoder that the model was trained with: it may say no more than how \
                    well the model pleases its own encoder; name another `--judge`";
@@ -99,7 +111,6 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     });
     warnings.extend(own.then(|| OWN.to_owned()));
     warnings.extend(report::scarce(&measures));
-    warnings.extend(left_out.iter().map(|why| format!("left out: {why}")));
     let document = json!({
         "format": "stackgan-eval/1",
         "version": env!("CARGO_PKG_VERSION"),
@@ -112,7 +123,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         },
         "judge": measurer.map(|measurer| &measurer.judge),
         "measures": measures,
-        "warnings": warnings,
+        "warnings": with_left_out(&warnings, &left_out),
     });
     let head = [
         match count {

@@ -9,6 +9,7 @@ use candle_core::Tensor;
 use serde_json::{Value, json};
 use stackgan_core::digest::short;
 use stackgan_core::image::Picture;
+use stackgan_core::kernels::arithmetic;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, Request, Resolved, Sampling, Stage, StageInfo};
 use stackgan_data::crop::{MAX_FILE, decode};
@@ -130,6 +131,7 @@ impl DatasetPainter {
             "dataset": info.dataset, "recipe": info.net.recipe, "steps": info.steps,
             "size": self.data.size().crop(), "seed": self.seed,
             "z_scale": z_scale, "eps_scale": eps_scale,
+            "encoder": self.encoder_fingerprint(), "arithmetic": arithmetic(self.model.device()),
         })
     }
 

@@ -105,11 +105,14 @@ pub(super) const fn name(part: Part) -> &'static str {
 /// The central crop of a prepared picture, of the size that the generators paint.
 pub(crate) fn real_picture(data: &Prepared, i: usize) -> Result<Picture> {
     let (side, crop) = (data.size().prepared(), data.size().crop());
-    let from = (side - crop) / 2;
-    let rgb = data.image(i)?;
+    Ok(Picture { width: crop, height: crop, rgb: middle(&data.image(i)?, side, crop) })
+}
+
+/// The middle `crop` pixels each way of a square of `side`.
+fn middle(rgb: &[u8], side: usize, crop: usize) -> Vec<u8> {
+    let from = side.saturating_sub(crop) / 2;
     let rows = rgb.chunks_exact(3 * side).skip(from).take(crop);
-    let rgb = rows.flat_map(|row| row.iter().skip(3 * from).take(3 * crop)).copied().collect();
-    Ok(Picture { width: crop, height: crop, rgb })
+    rows.flat_map(|row| row.iter().skip(3 * from).take(3 * crop)).copied().collect()
 }
 
 /// Statistics of a part's pictures, with the rows of at most [`KEPT`] of them, in a fixed random
@@ -174,4 +177,17 @@ fn kept(data: &Prepared, part: Part, measurer: &Measurer) -> String {
         data.pixels(),
         name(part)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_a_picture_is_taken_row_by_row() {
+        let rgb: Vec<u8> = (0..76 * 76).flat_map(|i| [(i / 76) as u8, (i % 76) as u8, 7]).collect();
+        let middle = middle(&rgb, 76, 64);
+        assert_eq!(middle.len(), 64 * 64 * 3);
+        assert_eq!((&middle[..3], &middle[64 * 64 * 3 - 3..]), (&[6, 6, 7][..], &[69, 69, 7][..]));
+    }
 }

@@ -10,6 +10,20 @@ use stackgan_train::store::write_atomically;
 
 use crate::exit::Problem;
 
+/// Refuses to replace a file by an import: what was trained may lie there.
+///
+/// # Errors
+/// Code 2.
+pub(crate) fn check_new(out: &Path) -> Result<()> {
+    if !out.is_file() {
+        return Ok(());
+    }
+    let place = format!("file: {}", out.display());
+    let parts = ("no file", "one of this name");
+    let remedy = "name another file: `--out FILE`; or remove this one, if it is no longer needed";
+    Err(Problem::usage("the import would replace a file", place, parts, remedy).into())
+}
+
 /// Writes a result, creating its folder if needed.
 ///
 /// An existing file is kept until the new one is complete. A link stays a link; a pipe or a device

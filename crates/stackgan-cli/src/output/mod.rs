@@ -11,7 +11,9 @@ mod paths;
 mod written;
 
 pub(crate) use apart::{apart, leads_to};
-pub(crate) use files::{check_writable, create_folder_of, write_file, write_kept, write_pieces};
+pub(crate) use files::{
+    check_new, check_writable, create_folder_of, write_file, write_kept, write_pieces,
+};
 pub(crate) use form::{Answer, Form};
 pub(crate) use lines::{aligned, print, print_to_reader};
 pub(crate) use outside::outside;

@@ -10,6 +10,7 @@ use anyhow::Result;
 use serde_json::Value;
 use stackgan_core::archive::KEY;
 use stackgan_data::layouts::is_picture;
+use stackgan_data::spoken;
 
 use crate::exit::Problem;
 
@@ -27,7 +28,9 @@ pub(super) const EMBEDDINGS: &str = "embeddings";
 /// Code 2.
 pub(crate) fn spare((option, file): (&str, &Path), replaced: &[&str]) -> Result<()> {
     let (whose, found) = match (kind(file), part_of_a_dataset(file)) {
-        (Some(kind), _) if !replaced.contains(&kind.as_str()) => ("of this program", spoken(&kind)),
+        (Some(kind), _) if !replaced.contains(&kind.as_str()) => {
+            ("of this program", spoken(&kind).unwrap_or("another file of this program"))
+        }
         (None, Some(part)) => ("that may be a dataset's", part),
         _ => return Ok(()),
     };
@@ -76,18 +79,6 @@ fn kind(file: &Path) -> Option<String> {
 pub(crate) fn said_kind(about: &str) -> Option<String> {
     let about: Value = serde_json::from_str(about).ok()?;
     Some(about.get("kind").or_else(|| about.get("format"))?.as_str()?.to_owned())
-}
-
-/// A kind of file, as people call it.
-fn spoken(kind: &str) -> &'static str {
-    match kind.split_once('/').map_or(kind, |(name, _)| name) {
-        "stackgan-model" => "a model",
-        "stackgan-checkpoint" => "a checkpoint of a run",
-        "encoder" | "char-cnn-rnn" => "a text encoder",
-        "prepared" => "a prepared dataset",
-        EMBEDDINGS => "a file of embeddings",
-        _ => "another file of this program",
-    }
 }
 
 #[cfg(test)]

@@ -1,19 +1,14 @@
 //! Writes the entries of an archive to one folder within limits, counting and hashing them.
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Read, Write as _};
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use super::names::{Kind, Names, safe};
-use crate::digest::hex;
+use crate::digest::passed_on;
 use crate::error::printable;
 use crate::fetch::room;
 use crate::{Error, Result};
-
-/// Number of bytes read from an archive at a time.
-const PIECE: usize = 1 << 16;
 
 /// Limits on the contents of an archive.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +68,8 @@ impl<'a> Sink<'a> {
 
     /// The error about an entry, given its raw name.
     pub(super) fn refuse(&self, raw: &[u8], found: impl Into<Box<str>>) -> Error {
-        let entry = printable(&String::from_utf8_lossy(raw));
-        let place = format!("entry \"{entry}\"");
         let expected = "plain files and folders, each once, below one folder";
-        Error::malformed(self.archive, NOT_SAFE, place, (expected, found), AGAIN)
+        Error::malformed(self.archive, NOT_SAFE, place_of(raw), (expected, found), AGAIN)
     }
 
     /// The error of an archive that contradicts itself or is truncated.
@@ -130,28 +123,19 @@ impl<'a> Sink<'a> {
         let failed = |e| Error::write(&place, e);
         let mut out =
             OpenOptions::new().write(true).create_new(true).open(&place).map_err(failed)?;
-        let (mut piece, mut bytes, mut hash) = (vec![0; PIECE], 0, Sha256::new());
-        loop {
-            let n = match from.read(&mut piece) {
-                Ok(0) => break,
-                Ok(n) => n,
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) => return Err(self.damaged(place_of(raw), printable(&e.to_string()))),
-            };
-            bytes += n as u64;
+        let unread = |e: std::io::Error| self.damaged(place_of(raw), printable(&e.to_string()));
+        let (bytes, sha256) = passed_on(from, unread, |piece, bytes| {
             if bytes > claimed {
                 return Err(self.refuse(raw, format!("more than the {claimed} bytes it claims")));
             }
-            let read = piece.get(..n).unwrap_or_default();
-            hash.update(read);
-            out.write_all(read).map_err(failed)?;
-        }
+            out.write_all(piece).map_err(failed)
+        })?;
         if bytes != claimed {
             let found = format!("{bytes} bytes, where it claims {claimed}");
             return Err(self.damaged(place_of(raw), found));
         }
         self.left -= bytes;
-        self.members.push(Member { path, bytes, sha256: hex(&hash.finalize()) });
+        self.members.push(Member { path, bytes, sha256 });
         Ok(())
     }
 
@@ -169,6 +153,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-fn place_of(raw: &[u8]) -> String {
+/// The place of an entry, given its raw name.
+pub(super) fn place_of(raw: &[u8]) -> String {
     format!("entry \"{}\"", printable(&String::from_utf8_lossy(raw)))
 }

@@ -13,7 +13,7 @@ use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::sink::Sink;
+use super::sink::{Sink, place_of};
 use crate::error::printable;
 use crate::{Error, Result};
 
@@ -84,9 +84,8 @@ pub(super) fn unpack(
             method => return Err(sink.refuse(&raw, format!("an entry packed by {method:?}"))),
         };
         if sum != crc || used != packed {
-            let place = format!("entry \"{}\"", printable(&String::from_utf8_lossy(&raw)));
             let found = format!("CRC-32 {sum:08x} of {used} bytes, not {crc:08x} of {packed}");
-            return Err(sink.damaged(place, found));
+            return Err(sink.damaged(place_of(&raw), found));
         }
         done += packed;
         progress(done);

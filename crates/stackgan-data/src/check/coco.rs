@@ -12,25 +12,24 @@ const FETCH: &str = "fetch the pictures and annotations with `stackgan data fetc
 pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let parts = Parts::of(dir);
     let mut report = Report::new(dir, FETCH);
-    match parts.form() {
+    let form = parts.form();
+    // In either form `images` may hold the pictures; whether it holds all of them is seen when the
+    // lists are read.
+    let by_year = form == Form::Downloaded && parts.years.iter().all(|year| year.is_dir());
+    if parts.images.is_dir() && !by_year {
+        report.pictures(&parts.images);
+    } else {
+        for year in &parts.years {
+            report.pictures(year);
+        }
+    }
+    match form {
         Form::Downloaded => {
-            for year in &parts.years {
-                report.pictures(year);
-            }
             for file in &parts.annotations {
                 report.read(file, "captions of one split", || annotations(file));
             }
         }
-        Form::Listed => {
-            if parts.images.is_dir() {
-                report.pictures(&parts.images);
-            } else {
-                for year in &parts.years {
-                    report.pictures(year);
-                }
-            }
-            listed(dir, &parts, &mut report);
-        }
+        Form::Listed => listed(dir, &parts, &mut report),
     }
     report.into_parts()
 }
@@ -88,6 +87,17 @@ mod tests {
                 "{said}"
             );
         }
+        let dir = downloaded();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("images")).unwrap();
+        assert!(check(dir.path(), Kind::Coco, Reading::default()).is_complete(), "by year");
+        std::fs::remove_dir(at("images")).unwrap();
+        std::fs::rename(at("train2014"), at("images")).unwrap();
+        let report = check(dir.path(), Kind::Coco, Reading::default());
+        assert!(report.is_complete() && report.to_string().contains("images"), "{report}");
+        std::fs::remove_dir_all(at("val2014")).unwrap();
+        let said = check(dir.path(), Kind::Coco, Reading::default()).to_string();
+        assert!(said.contains("WRONG") && said.contains("v.jpg"), "{said}");
         let dir = listed();
         let report = check(dir.path(), Kind::Coco, Reading::default());
         assert!(report.is_complete() && report.to_string().contains("2 names"), "{report}");

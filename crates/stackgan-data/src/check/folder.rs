@@ -97,15 +97,12 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
 mod tests {
     use crate::check::check;
     use crate::layouts::{Kind, Reading, Uncaptioned};
+    use crate::testing::put;
 
     #[test]
     fn what_is_there_and_what_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = dir.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
+        let write = |name: &str, text: &str| drop(put(&dir, name, text));
         let said = || check(dir.path(), Kind::Folder, Reading::default()).to_string();
         assert!(said().contains("MISSING") && said().contains("NAME.txt"), "{}", said());
         write("red/a.jpg", "x");

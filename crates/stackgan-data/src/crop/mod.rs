@@ -9,12 +9,14 @@ mod webp;
 
 pub use crate::dataset::Orientation;
 pub use decode::{MAX_FILE, MAX_SIDE, decode, decode_as};
+pub use image::math::Rect;
 
 use crate::counted;
 use crate::dataset::BoundingBox;
 use crate::error::printable;
 use crate::{Error, Result};
 use fast_image_resize as fir;
+use fir::pixels::U8x3;
 use image::RgbImage;
 use std::path::Path;
 
@@ -111,19 +113,6 @@ impl Preparation {
     pub const fn squeezed(size: PictureSize, resizing: Resizing) -> Self {
         Self { size, resizing, stretch: Stretch::None, fit: Fit::Squeeze }
     }
-}
-
-/// A part of a picture in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rect {
-    /// Left edge.
-    pub x: u32,
-    /// Upper edge.
-    pub y: u32,
-    /// Width, at least 1.
-    pub width: u32,
-    /// Height, at least 1.
-    pub height: u32,
 }
 
 /// The release's crop around a box.
@@ -240,13 +229,14 @@ pub fn prepare(
         Resizing::Residual => fir::FilterType::CatmullRom,
         Resizing::Plain => fir::FilterType::Bilinear,
     };
+    let square = |side: usize| (side as u32, side as u32);
     let image = match (how.resizing, how.size) {
         (Resizing::Residual, PictureSize::Stage1) => {
-            resize(image, PictureSize::Stage2.prepared() as u32, filter, file)?
+            resize_to(image, square(PictureSize::Stage2.prepared()), filter, file)?
         }
         _ => image,
     };
-    Ok(resize(image, how.size.prepared() as u32, filter, file)?.into_raw())
+    Ok(resize_to(image, square(how.size.prepared()), filter, file)?.into_raw())
 }
 
 /// Resizes a square picture (RGB bytes, row by row) to a side of `side` pixels.
@@ -269,17 +259,7 @@ pub fn resize_square(picture: Vec<u8>, side: u32, file: &Path) -> Result<Vec<u8>
             "prepare the pictures again",
         ));
     };
-    Ok(resize(image, side, fir::FilterType::Bilinear, file)?.into_raw())
-}
-
-/// Resizes to a square of `side` pixels, ignoring the aspect ratio.
-pub(crate) fn resize(
-    image: RgbImage,
-    side: u32,
-    filter: fir::FilterType,
-    file: &Path,
-) -> Result<RgbImage> {
-    resize_to(image, (side, side), filter, file)
+    Ok(resize_to(image, (side, side), fir::FilterType::Bilinear, file)?.into_raw())
 }
 
 /// Resizes to a width and height, ignoring the aspect ratio.
@@ -303,14 +283,16 @@ pub(crate) fn resize_to(
         )
     };
     let (width, height) = image.dimensions();
-    let source =
-        fir::images::Image::from_vec_u8(width, height, image.into_raw(), fir::PixelType::U8x3)
+    // Typed views: for images of any type the crate's loops for every type would be compiled here.
+    let source = fir::images::TypedImageRef::<U8x3>::from_buffer(width, height, image.as_raw())
+        .map_err(|e| failed(&e))?;
+    let mut resized = RgbImage::new(to_width, to_height);
+    let mut target =
+        fir::images::TypedImage::<U8x3>::from_buffer(to_width, to_height, &mut resized)
             .map_err(|e| failed(&e))?;
-    let mut target = fir::images::Image::new(to_width, to_height, fir::PixelType::U8x3);
     let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter));
-    fir::Resizer::new().resize(&source, &mut target, Some(&options)).map_err(|e| failed(&e))?;
-    RgbImage::from_raw(to_width, to_height, target.into_vec())
-        .ok_or_else(|| failed(&"wrong length"))
+    fir::Resizer::new().resize_typed(&source, &mut target, &options).map_err(|e| failed(&e))?;
+    Ok(resized)
 }
 
 /// scipy's `bytescale`: maps the range of all channels together to 0..=255, rounding half up.

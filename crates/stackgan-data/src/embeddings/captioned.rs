@@ -13,6 +13,7 @@ use super::maker::{Comparison, Maker};
 use super::sink::Imported;
 use super::source::{Source, extension, file_name, unknown_encoder};
 use crate::captions::{MAX_CAPTION, clean};
+use crate::container::says_kind;
 use crate::counted;
 use crate::digest::sha256;
 use crate::formats::torch7::{self, Value};
@@ -52,8 +53,8 @@ impl<'a> Rows<'a> {
 /// something else, such as weights.
 ///
 /// # Errors
-/// When the file is damaged, its captions and embeddings do not fit, the list of captions is
-/// missing, or the embeddings are those of a dataset's pictures.
+/// When the file is damaged or this program's own, its captions and embeddings do not fit, the list
+/// of captions is missing, or the embeddings are those of a dataset's pictures.
 pub fn captioned<T>(
     bytes: &[u8],
     file: &Path,
@@ -167,12 +168,10 @@ fn format(bytes: &[u8], file: &Path) -> Result<Option<Format>> {
         [0..=8, 0, 0, 0, ..] => {
             return Ok(captions_of_torch(bytes, file)?.then_some(Format::Torch7));
         }
-        [_, _, _, _, _, _, 0, 0, b'{', ..] => {
-            return match Embeddings::open(file) {
-                Ok(_) => Err(own(file)),
-                Err(_) => Ok(Some(Format::Safetensors)),
-            };
+        [_, _, _, _, _, _, 0, 0, b'{', ..] if says_kind(bytes, "embeddings") => {
+            return Err(Embeddings::open(file).map_or_else(|damage| damage, |_| own(file)));
         }
+        [_, _, _, _, _, _, 0, 0, b'{', ..] => Format::Safetensors,
         [b'P', b'K', ..] if is_npz(bytes, file) => Format::Npz,
         _ if torch_pickle::begins(bytes) => return Ok(None),
         [0x80, ..] => Format::Pickle,

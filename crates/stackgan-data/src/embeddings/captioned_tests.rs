@@ -182,6 +182,10 @@ fn other_programs_files_say_how_they_are_imported() {
     imported(&w.put("t.t7", table(&captions())), &w.out(), None).unwrap();
     let said = imported(&w.out(), &w.at("again"), None).unwrap_err().to_string();
     assert!(said.contains("`stackgan generate -m MODEL --embeddings FILE`"), "{said}");
+    let own = std::fs::read(w.out()).unwrap();
+    let cut = w.put("cut.safetensors", &own[..own.len() - 1]);
+    let said = imported(&cut, &w.at("again"), None).unwrap_err().to_string();
+    assert!(said.contains("a file that this program made is damaged"), "{said}");
 }
 
 #[test]

@@ -21,10 +21,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The version of the format that this crate reads and writes.
-pub const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Maximum width of an embedding.
-pub const MAX_DIM: usize = 65_536;
+pub(super) const MAX_DIM: usize = 65_536;
 
 /// The metadata of a file of embeddings.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -130,7 +130,7 @@ impl EmbeddingsWriter {
         let mut specs = vec![Spec { name: "embeddings", element: Element::F32, shape: &shape }];
         specs.extend(self.texts.iter().flat_map(Texts::specs));
         specs.push(Sums::spec(&rows));
-        Ok(header(&specs, &json))
+        header(&self.path, &specs, &json)
     }
 
     fn refuse(&self, expected: String, found: String) -> Error {
@@ -157,7 +157,7 @@ impl Embeddings {
     /// [`Prepared::all_captions`], of `dim` numbers each. `encoder` is a fingerprint.
     ///
     /// # Errors
-    /// When `dim` is zero or above [`MAX_DIM`], or the file cannot be created.
+    /// When `dim` is zero or above 65,536, or the file cannot be created.
     pub fn create(
         path: &Path,
         dim: usize,

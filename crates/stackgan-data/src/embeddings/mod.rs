@@ -36,12 +36,12 @@ mod source;
 mod texts;
 
 pub use captioned::{Captioned, captioned};
-pub use file::{Embeddings, EmbeddingsWriter, MAX_DIM, VERSION};
+pub use file::{Embeddings, EmbeddingsWriter};
 pub use import::{check_source, import};
 pub use listed::captions_list;
 pub use maker::{Agreement, Maker, probes};
 pub use sink::Imported;
-pub use source::{MAX_FILE, Source, UNKNOWN};
+pub use source::{Source, UNKNOWN};
 
 #[cfg(test)]
 mod captioned_tests;

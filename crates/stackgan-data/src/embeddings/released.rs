@@ -5,11 +5,11 @@
 
 use super::pictures::{Joined, Pictures};
 use super::sink::{Imported, Sink, Task};
-use super::source::{MAX_FILE, Numbers, file_name, no_fit};
+use super::source::{Numbers, file_name, no_fit};
 use crate::dataset::Split;
 use crate::digest::sha256;
 use crate::error::{counted, first_few, printable};
-use crate::formats::{ArrayView, pickle, read_bounded};
+use crate::formats::{ArrayView, MAX_FILE, pickle, read_bounded};
 use crate::layouts::names;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};

@@ -7,9 +7,6 @@ use crate::error::printable;
 use crate::formats::ArrayView;
 use std::path::Path;
 
-/// Maximum length in bytes of a file that is read.
-pub const MAX_FILE: u64 = 16 << 30;
-
 /// How the fingerprint of an unknown encoder begins: a hash of the embeddings' sources follows.
 pub const UNKNOWN: &str = "imported-";
 

@@ -117,19 +117,13 @@ fn from_one(
                     part.finish(job.path)?;
                     return Ok(sha256);
                 }
-                Err(Error::Malformed { what, place, expected, found, .. }) => {
+                Err(mut error @ Error::Malformed { .. }) => {
                     part.remove()?;
-                    let error = Error::Malformed {
-                        what,
-                        file: job.path.to_path_buf(),
-                        place,
-                        expected,
-                        found,
-                        remedy: format!(
-                            "the bytes were thrown away; {}",
-                            by_hand(job, &[address.to_owned()])
-                        ),
-                    };
+                    if let Error::Malformed { file, remedy, .. } = &mut error {
+                        *file = job.path.to_path_buf();
+                        let rest = by_hand(job, &[address.to_owned()]);
+                        *remedy = format!("the bytes were thrown away; {rest}");
+                    }
                     // A file assembled from several connections gets one more attempt, in one
                     // piece.
                     if before == 0 || mended {

@@ -1,14 +1,11 @@
 //! The SHA-256 of files, which is compared and recorded.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
 use std::path::Path;
-
-use sha2::{Digest as _, Sha256};
 
 use super::event::{Doing, Event, Listener};
 use super::manifest::Item;
-use crate::digest::hex;
+use crate::digest::passed_on;
 use crate::{Error, Result};
 
 /// Length and hash of a file.
@@ -21,22 +18,12 @@ pub(super) struct Sums {
 /// Reads and hashes a whole file. `told` receives the progress.
 pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sums> {
     let failed = |e| Error::read(path, e);
-    let mut file = File::open(path).map_err(failed)?;
-    let (mut sha256, mut bytes) = (Sha256::new(), 0);
-    let mut piece = vec![0; 1 << 18];
-    loop {
-        let n = match file.read(&mut piece) {
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-            Err(e) => return Err(failed(e)),
-        };
-        let read = piece.get(..n).unwrap_or_default();
-        sha256.update(read);
-        bytes += n as u64;
-        told(bytes);
-    }
-    Ok(Sums { bytes, sha256: hex(&sha256.finalize()) })
+    let file = File::open(path).map_err(failed)?;
+    let (bytes, sha256) = passed_on(file, failed, |_, done| {
+        told(done);
+        Ok(())
+    })?;
+    Ok(Sums { bytes, sha256 })
 }
 
 /// What is known about a file's contents, from the manifest or, if it has no hash, from a mirror's

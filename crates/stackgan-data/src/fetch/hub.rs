@@ -377,31 +377,29 @@ impl Hub {
         address: &str,
         hear: &mut Listener<'_>,
     ) -> Result<()> {
-        let failed = match download((client, &self.patience), job, &[address.to_owned()], hear) {
+        let mut failed = match download((client, &self.patience), job, &[address.to_owned()], hear)
+        {
             Ok(Download::Whole(_)) => return Ok(()),
             Ok(Download::Absent(error)) => error,
             Err(error) => error,
         };
-        Err(match failed {
-            Error::Unreachable { what, address, expected, found, remedy } => {
-                let refused = [401, 403, 404].map(|code| format!("the answer {code}:"));
-                let refused = refused.iter().any(|answer| found.contains(answer));
-                let remedy = match (refused, &self.token) {
-                    (false, _) => format!(
-                        "{remedy}; HF_ENDPOINT names another hub, and a folder with the files will do instead of hub:"
-                    ),
-                    (true, None) => {
-                        "check the name; a private or gated model needs a token: set HF_TOKEN"
-                            .to_owned()
-                    }
-                    (true, Some(_)) => {
-                        "check the name, and whether the token of HF_TOKEN may read it".to_owned()
-                    }
-                };
-                Error::Unreachable { what, address, expected, found, remedy }
-            }
-            other => other,
-        })
+        if let Error::Unreachable { found, remedy, .. } = &mut failed {
+            let refused = [401, 403, 404].map(|code| format!("the answer {code}:"));
+            let refused = refused.iter().any(|answer| found.contains(answer));
+            *remedy = match (refused, &self.token) {
+                (false, _) => format!(
+                    "{remedy}; HF_ENDPOINT names another hub, and a folder with the files will do instead of hub:"
+                ),
+                (true, None) => {
+                    "check the name; a private or gated model needs a token: set HF_TOKEN"
+                        .to_owned()
+                }
+                (true, Some(_)) => {
+                    "check the name, and whether the token of HF_TOKEN may read it".to_owned()
+                }
+            };
+        }
+        Err(failed)
     }
 }
 
@@ -412,25 +410,23 @@ fn absent(home: &Path, commit: &str, wanted: &Wanted<'_>) -> PathBuf {
 }
 
 /// The error of a download without which the repository can be used.
-fn or_offline(error: Error) -> Error {
+fn or_offline(mut error: Error) -> Error {
     let offline = "or set HF_HUB_OFFLINE=1: what is needed is in the cache";
-    let remedy = format!("{}; {offline}", error.remedy());
-    match error {
-        Error::Unreachable { what, address, expected, found, .. } => {
-            Error::Unreachable { what, address, expected, found, remedy }
+    let longer = format!("{}; {offline}", error.remedy());
+    match &mut error {
+        Error::Unreachable { remedy, .. } | Error::Storage { remedy, .. } => *remedy = longer,
+        Error::Write { file, source } => {
+            return Error::Storage {
+                what: "cannot write".into(),
+                file: std::mem::take(file),
+                expected: "a cache that can be written".into(),
+                found: source.to_string().into(),
+                remedy: longer,
+            };
         }
-        Error::Storage { what, file, expected, found, .. } => {
-            Error::Storage { what, file, expected, found, remedy }
-        }
-        Error::Write { file, source } => Error::Storage {
-            what: "cannot write".into(),
-            file,
-            expected: "a cache that can be written".into(),
-            found: source.to_string().into(),
-            remedy,
-        },
-        other => other,
+        _ => {}
     }
+    error
 }
 
 fn make_folder(folder: &Path) -> Result<()> {

@@ -32,7 +32,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{counted, first_few};
-use crate::layouts::files;
+use crate::layouts::{files, is_picture, stem};
 use crate::{Error, Result};
 use download::{Download, download};
 pub use event::{Doing, Event, Listener, bytes};
@@ -94,7 +94,8 @@ pub struct Report {
 /// Downloads and unpacks every file of a dataset that is not present yet.
 ///
 /// # Errors
-/// Failures of servers, contents or storage; each variant of [`Error`] documents its exit code.
+/// Failures of servers, contents or storage, and pictures that cannot be counted; each variant of
+/// [`Error`] documents its exit code.
 /// Completed files are kept, and the next fetch continues from there.
 pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     let Request { set, into, from, ref patience } = *request;
@@ -168,9 +169,20 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
             Then::Keep => place.copy(item, file.parent().unwrap_or(into), hear)?,
         }
     }
-    let count = |folder: &&str| files(&into.join(folder)).map_or(0, |found| found.len() as u64);
-    let found = set.pictures.0.iter().map(count).sum();
-    Ok(Report { by_hand, pictures: (found, set.pictures.1) })
+    let (folders, all) = set.pictures;
+    let found = folders.iter().map(|folder| pictures(&into.join(folder)));
+    Ok(Report { by_hand, pictures: (found.sum::<Result<u64>>()?, all) })
+}
+
+/// Number of pictures in a folder; none if it does not exist.
+fn pictures(folder: &Path) -> Result<u64> {
+    if !folder.is_dir() {
+        return Ok(0);
+    }
+    let found = files(folder)?;
+    let pictures =
+        found.keys().filter(|name| stem(name).is_some_and(|(_, kind)| is_picture(&kind)));
+    Ok(pictures.count() as u64)
 }
 
 /// Whether a person, who had all that is needed, has saved this archive for what else it holds.

@@ -7,17 +7,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest as _, Sha256};
 
 use super::event::{Doing, Event, Listener, bytes};
 use super::manifest::{Item, Set};
 use super::record::{FOLDER, Record};
 use super::room;
 use crate::archive::{self, Limits, Member, Unpacked};
-use crate::digest::hex;
+use crate::digest::passed_on;
 use crate::error::{counted, first_few};
 use crate::layouts::{checked_key, files};
 use crate::whole_file::AtomicFile;
@@ -287,19 +285,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<(u64, String)> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).map_err(|e| Error::write(parent, e))?;
     }
-    let mut source = File::open(from).map_err(read)?;
+    let source = File::open(from).map_err(read)?;
     let mut target = OpenOptions::new().write(true).create_new(true).open(to).map_err(write)?;
-    let (mut piece, mut length, mut hash) = (vec![0; 1 << 16], 0, Sha256::new());
-    loop {
-        let n = match source.read(&mut piece) {
-            Ok(0) => return Ok((length, hex(&hash.finalize()))),
-            Ok(n) => n,
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-            Err(e) => return Err(read(e)),
-        };
-        let piece = piece.get(..n).unwrap_or_default();
-        hash.update(piece);
-        length += n as u64;
-        target.write_all(piece).map_err(write)?;
-    }
+    passed_on(source, read, |piece, _| target.write_all(piece).map_err(write))
 }

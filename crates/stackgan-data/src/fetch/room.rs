@@ -1,10 +1,9 @@
 //! Checks of free disk space before writing, and syncing.
 
-use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use super::event::bytes;
+use crate::whole_file::sync_folder;
 use crate::{Error, Result};
 
 /// Fails if `folder` has less than `needed` bytes free. Succeeds if the system does not say.
@@ -26,7 +25,7 @@ pub(crate) fn require(folder: &Path, needed: u64, what: &str) -> Result<()> {
 /// Syncs all files below a folder, in one call if the system can.
 pub(crate) fn sync_all_below(folder: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
-    let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
+    let synced = std::fs::File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
     #[cfg(not(target_os = "linux"))]
     let synced = sync_folder(folder);
     synced.map_err(|e| Error::write(folder, e))
@@ -35,10 +34,6 @@ pub(crate) fn sync_all_below(folder: &Path) -> Result<()> {
 /// Syncs the names in a folder.
 pub(crate) fn sync_names(folder: &Path) -> Result<()> {
     sync_folder(folder).map_err(|e| Error::write(folder, e))
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -5,75 +5,43 @@
 
 use super::budget::Budget;
 use super::fault::{Fault, Step};
-use flate2::{Decompress, FlushDecompress, Status};
+use std::io::{Error, ErrorKind, Read};
 
-/// The wrapper of the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wrapper {
-    /// None, as in zip archives.
-    None,
-    /// A header and a checksum, as in MATLAB's files.
-    Zlib,
-}
-
-/// A stream that is being decompressed.
-pub(crate) struct Inflater<'a> {
-    input: &'a [u8],
-    /// The offset of the stream in the file.
+/// The next `n` bytes of `stream`, whose compressed bytes begin at `offset` of the file.
+pub(crate) fn take(
+    stream: &mut impl Read,
+    n: usize,
     offset: usize,
-    state: Decompress,
-    ended: bool,
+    budget: &mut Budget,
+) -> Step<Vec<u8>> {
+    if !budget.charge(n) {
+        return Err(Fault::too_large(offset));
+    }
+    let mut out = vec![0; n];
+    match stream.read_exact(&mut out) {
+        Ok(()) => Ok(out),
+        Err(error) => Err(damaged(offset, &format!("{n} bytes"), &error)),
+    }
 }
 
-impl<'a> Inflater<'a> {
-    pub(crate) fn new(input: &'a [u8], offset: usize, wrapper: Wrapper) -> Self {
-        let state = Decompress::new(wrapper == Wrapper::Zlib);
-        Self { input, offset, state, ended: false }
+/// Checks that nothing follows, and the checksum if the stream has one.
+pub(crate) fn finish(stream: &mut impl Read, offset: usize) -> Step<()> {
+    let expected = "the end of the stream";
+    match stream.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(1..) => Err(fault(offset, expected, "more bytes")),
+        Err(error) => Err(damaged(offset, expected, &error)),
     }
+}
 
-    /// The next `n` bytes.
-    pub(crate) fn take(&mut self, n: usize, budget: &mut Budget) -> Step<Vec<u8>> {
-        if !budget.charge(n) {
-            return Err(Fault::too_large(self.offset));
-        }
-        let mut out = vec![0; n];
-        match self.fill(&mut out)? {
-            filled if filled == n => Ok(out),
-            filled => Err(self.fault(format!("{n} bytes"), format!("{filled} bytes"))),
-        }
+/// What `flate2` says of a stream.
+fn damaged(offset: usize, expected: &str, error: &Error) -> Fault {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => fault(offset, expected, "an end before that"),
+        _ => fault(offset, "a deflated stream", "bytes that are none"),
     }
+}
 
-    /// Checks that nothing follows, and the checksum if the stream has one.
-    pub(crate) fn finish(mut self) -> Step<()> {
-        match self.fill(&mut [0])? {
-            0 if self.ended => Ok(()),
-            0 => Err(self.fault("the end of the stream", "an end before it")),
-            _ => Err(self.fault("the end of the stream", "more bytes")),
-        }
-    }
-
-    /// Fills `out` until it is full or the stream ends.
-    fn fill(&mut self, out: &mut [u8]) -> Step<usize> {
-        let mut filled = 0;
-        while !self.ended {
-            let rest = out.get_mut(filled..).unwrap_or_default();
-            let (read, written) = (self.state.total_in(), self.state.total_out());
-            let status = self.state.decompress(self.input, rest, FlushDecompress::None);
-            let read = (self.state.total_in() - read) as usize;
-            let written = (self.state.total_out() - written) as usize;
-            self.input = self.input.get(read..).unwrap_or_default();
-            filled += written;
-            match status {
-                Ok(Status::StreamEnd) => self.ended = true,
-                Ok(_) if read + written > 0 => {}
-                Ok(_) => break,
-                Err(_) => return Err(self.fault("a deflated stream", "bytes that are none")),
-            }
-        }
-        Ok(filled)
-    }
-
-    fn fault(&self, expected: impl Into<String>, found: impl Into<String>) -> Fault {
-        Fault::new(self.offset, "compressed data is damaged", (expected, found))
-    }
+fn fault(offset: usize, expected: &str, found: &str) -> Fault {
+    Fault::new(offset, "compressed data is damaged", (expected, found))
 }

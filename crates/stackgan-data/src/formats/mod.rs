@@ -28,6 +28,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+/// Maximum length in bytes of a file of weights or embeddings: larger than any used with `StackGAN`.
+pub const MAX_FILE: u64 = 16 << 30;
+
 /// Reads a regular file of at most `cap` bytes. Devices, pipes and folders are rejected.
 ///
 /// # Errors

@@ -8,9 +8,10 @@
 use super::budget::Budget;
 use super::cursor::Cursor;
 use super::fault::{Fault, Step};
-use super::inflate::{Inflater, Wrapper};
+use super::inflate;
 use crate::error::printable;
 use flate2::Crc;
+use flate2::bufread::DeflateDecoder;
 use std::borrow::Cow;
 
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
@@ -133,9 +134,9 @@ impl<'a> Archive<'a> {
         let contents = match entry.method {
             0 if entry.compressed == entry.size => Cow::Borrowed(raw),
             8 => {
-                let mut stream = Inflater::new(raw, offset, Wrapper::None);
-                let contents = stream.take(entry.size, budget)?;
-                stream.finish()?;
+                let mut stream = DeflateDecoder::new(raw);
+                let contents = inflate::take(&mut stream, entry.size, offset, budget)?;
+                inflate::finish(&mut stream, offset)?;
                 Cow::Owned(contents)
             }
             method => {

@@ -25,7 +25,7 @@ use super::split::untested;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
 use crate::error::printable;
-use crate::formats::{pickle, read_bounded};
+use crate::formats::{MAX_FILE, pickle, read_bounded};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -240,7 +240,7 @@ fn embedding_rows(file: &Path, names: &Path, n: usize) -> Result<Vec<usize>> {
             "fetch the annotations with `stackgan data fetch coco`",
         ));
     }
-    let bytes = read_bounded(file, pickle::MAX_FILE)?;
+    let bytes = read_bounded(file, MAX_FILE)?;
     let document = pickle::decode(&bytes, file)?;
     let arrays = document.arrays(file)?;
     if arrays.len() != n {

@@ -109,6 +109,7 @@ fn has_caption_list(annotations: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::put;
 
     #[test]
     fn the_inside_of_a_cub_folder_is_told() {
@@ -125,9 +126,7 @@ mod tests {
     fn with(names: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::Builder::new().prefix("birds-CUB-coco").tempdir().unwrap();
         for name in names {
-            let path = dir.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "x").unwrap();
+            put(&dir, name, "x");
         }
         dir
     }

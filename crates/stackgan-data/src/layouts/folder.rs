@@ -105,23 +105,12 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         notes.push(divide(&mut items, classes, how.split_seed));
         notes.extend(unheeded);
     }
-    notes.extend(blank(&items));
     notes.push(match classes {
         Classes::Known | Classes::AsCaptions => counted(distinct(&labels), "class"),
         Classes::None => "no classes: a wrong picture is any other picture".to_owned(),
     });
     let name = "folder".to_owned();
     Ok(Dataset { name, items, orientation: Orientation::Upright, notes })
-}
-
-/// A note about blank lines between captions, which keep their places and are trained on.
-fn blank(items: &[Item]) -> Option<String> {
-    let captions = items.iter().flat_map(|item| &item.captions);
-    let blank = captions.filter(|caption| caption.is_empty()).count();
-    let lines = counted(blank, "blank line");
-    (blank > 0).then(|| {
-        format!("{lines} between captions: each is an empty caption, and is trained on; take out those that are none")
-    })
 }
 
 /// The error about captions that cannot be used, with what else is missing.

@@ -124,6 +124,7 @@ pub fn is_picture(extension: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::put;
 
     #[test]
     fn files_come_by_name_without_what_is_hidden_or_our_own() {
@@ -141,9 +142,7 @@ mod tests {
             "runs/00000/reals.png",
             "runs/mine/run.json",
         ] {
-            let path = dir.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "x").unwrap();
+            put(&dir, name, "x");
         }
         let names: Vec<String> = files(dir.path()).unwrap().into_keys().collect();
         assert_eq!(names, ["a.jpg", "b/a.txt", "b/prepared/y", "b/x.png", "runs/mine/run.json"]);

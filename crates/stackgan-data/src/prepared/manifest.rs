@@ -1,13 +1,13 @@
 //! The metadata of a prepared file, and what identifies a dataset and a file.
 
 use crate::crop::{Fit, Orientation};
-use crate::dataset::{Item, Split};
-use crate::digest::{hex, sha256};
+use crate::dataset::Item;
+use crate::digest::hex;
 use sha2::{Digest as _, Sha256};
 
 /// The version of the format that this crate writes. It also reads version 1, which has neither
 /// `orientation` nor `notes`. A program that only knows version 1 rejects version 2, naming both.
-pub const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 
 /// The metadata of a prepared file.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -111,16 +111,4 @@ pub(super) fn boxes(items: &[&Item]) -> String {
         numbers.iter().flatten().for_each(|number| hash.update(number.to_le_bytes()));
     }
     hex(&hash.finalize())
-}
-
-/// Identifies a file by its metadata, which name every source by its hash, and how it was prepared.
-pub(super) fn identity(metadata: &str) -> String {
-    sha256(metadata)
-}
-
-pub(super) const fn split_number(split: Split) -> u8 {
-    match split {
-        Split::Train => 0,
-        Split::Test => 1,
-    }
 }

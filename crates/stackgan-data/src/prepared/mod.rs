@@ -18,7 +18,7 @@ mod manifest;
 mod read;
 mod write;
 
-pub use manifest::{Manifest, VERSION};
+pub use manifest::Manifest;
 pub use read::Prepared;
 pub use write::{Damaged, ImportOptions, ImportReport, LeftOut, import};
 

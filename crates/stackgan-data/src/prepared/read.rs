@@ -1,6 +1,6 @@
 //! Reads a prepared file: the small tables when it is opened, pictures by position.
 
-use super::manifest::{Manifest, VERSION, fit, identity};
+use super::manifest::{Manifest, VERSION, fit};
 use crate::container::{Container, Element, Tensor, words};
 use crate::crop::{Fit, PictureSize};
 use crate::dataset::Split;
@@ -163,7 +163,7 @@ impl Prepared {
     /// fingerprint, how the pixels were made, and the notes.
     #[must_use]
     pub fn identity(&self) -> String {
-        identity(&self.container.stackgan)
+        sha256(&self.container.stackgan)
     }
 
     /// The dataset's name.

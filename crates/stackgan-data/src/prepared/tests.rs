@@ -12,15 +12,15 @@ fn everything_comes_back() {
     let source = dataset(dir.path(), 130, 3);
     let out = dir.path().join("p.safetensors");
     let told = AtomicUsize::new(0);
-    let report = import(&source, &out, &options(PictureSize::Stage1), &|_, of| {
+    import(&source, &out, &options(PictureSize::Stage1), &|_, of| {
         assert_eq!(of, 130);
         told.fetch_add(1, Ordering::Relaxed);
     })
     .unwrap();
-    assert_eq!((report.train, report.test, told.into_inner()), (104, 26, 130));
+    assert_eq!(told.into_inner(), 130);
     let data = Prepared::open(&out).unwrap();
-    assert_eq!((data.len(), data.caption_count(), data.name()), (130, report.captions, "small"));
-    assert_eq!(data.fingerprint(), report.fingerprint);
+    let captions = source.caption_count();
+    assert_eq!((data.len(), data.caption_count(), data.name()), (130, captions, "small"));
     let mut row = 0;
     for (i, item) in source.items.iter().enumerate() {
         assert_eq!(
@@ -31,11 +31,13 @@ fn everything_comes_back() {
         assert_eq!(data.caption_range(i), row..row + item.captions.len());
         row += item.captions.len();
         let bytes = std::fs::read(&item.image).unwrap();
+        assert_eq!(data.manifest().sha256[i], crate::digest::sha256(&bytes));
         let image = crate::crop::decode(&bytes, &item.image).unwrap();
         let how = options(PictureSize::Stage1).preparation;
         let square = crate::crop::prepare(image, item.bounding_box, how, &item.image).unwrap();
         assert_eq!(data.image(i).unwrap(), square);
     }
+    assert_eq!(data.indices(Split::Train).len(), 104);
     assert_eq!(data.indices(Split::Test), (0..130).filter(|i| i % 5 == 4).collect::<Vec<_>>());
     assert!(data.image(130).is_err());
     assert_eq!((data.key(130), data.captions(130).len(), data.class(130)), ("", 0, None));
@@ -100,8 +102,10 @@ fn the_fingerprint_is_of_the_contents_and_not_of_the_size() {
     let dir = tempfile::tempdir().unwrap();
     let source = dataset(dir.path(), 6, 2);
     let out = dir.path().join("p.safetensors");
-    let print =
-        |source: &_, size| import(source, &out, &options(size), &|_, _| {}).unwrap().fingerprint;
+    let print = |source: &_, size| {
+        import(source, &out, &options(size), &|_, _| {}).unwrap();
+        Prepared::open(&out).unwrap().fingerprint().to_owned()
+    };
     let original = print(&source, PictureSize::Stage1);
     assert_eq!(original, print(&source, PictureSize::Stage2));
     let mut prints = std::collections::BTreeSet::from([original]);
@@ -187,18 +191,19 @@ fn damaged_pictures_are_left_out_where_asked_for() {
     assert_eq!((first.into_inner(), second.into_inner()), (100, 96));
     let left: Vec<&str> = report.left_out.iter().map(|picture| &*picture.key).collect();
     assert_eq!(left, ["k3", "k64", "k97", "k99"]);
-    assert_eq!(report.left_out[0].image, source.items[3].image);
     assert!(report.left_out[0].reason.contains("cannot be decoded"), "{:?}", report.left_out);
 
     let expected = import(&sound, &plain, &how, &|_, _| {}).unwrap();
     assert_eq!(expected.left_out, []);
-    assert_eq!((report.train, report.test), (expected.train, expected.test));
-    assert_eq!((report.train, report.captions), (78, expected.captions));
-    assert_eq!(report.fingerprint, expected.fingerprint);
     let (data, expected) = (Prepared::open(&out).unwrap(), Prepared::open(&plain).unwrap());
     let note = "4 pictures that cannot be used left out (k3, k64, k97, k99)";
     assert_eq!((&data.manifest().notes, &expected.manifest().notes), (&vec![note.into()], &vec![]));
     assert_eq!(data.manifest().keys, expected.manifest().keys);
+    assert_eq!(data.fingerprint(), expected.fingerprint());
+    assert_eq!(data.indices(Split::Train).len(), 78);
+    for split in Split::ALL {
+        assert_eq!(data.indices(split), expected.indices(split));
+    }
     for i in 0..96 {
         assert_eq!(data.image(i).unwrap(), expected.image(i).unwrap());
         assert_eq!(data.captions(i), expected.captions(i));
@@ -254,34 +259,4 @@ fn a_changed_bit_is_noticed_where_it_is_read() {
     early[images] ^= 4;
     std::fs::write(&path, &early).unwrap();
     assert_eq!(Prepared::open(&path).unwrap().image(0).unwrap()[0], early[images]);
-}
-
-#[test]
-fn damaged_files_are_refused_without_panic() {
-    let (_dir, path, _) = prepared(5, 2, PictureSize::Stage1);
-    let whole = std::fs::read(&path).unwrap();
-    let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize + 8;
-    let tables = 13 * 8 + 6 * 8 + 5 * 4 + 9 * 20 + 5;
-    let noise = stackgan_noise::Noise::new(4);
-    let mut refused = 0;
-    for case in 0..2000 {
-        let mut d = noise.draws(stackgan_noise::Stream::Test, 0, case);
-        let mut bytes = whole.clone();
-        let at = d.below((header + tables) as u64) as usize;
-        match d.below(4) {
-            0 => bytes.truncate(at),
-            1 => drop(bytes.remove(at)),
-            _ => bytes[at] ^= 1 << d.below(8),
-        }
-        std::fs::write(&path, &bytes).unwrap();
-        match Prepared::open(&path) {
-            Err(_) => refused += 1,
-            Ok(data) => {
-                for i in 0..data.len() {
-                    let _ = (data.image(i), data.captions(i), data.key(i));
-                }
-            }
-        }
-    }
-    assert!(refused > 1000, "{refused}");
 }

@@ -1,13 +1,11 @@
 //! Creates a prepared file: pictures are decoded in parallel, a few at a time, and streamed in
 //! order.
 
-use super::manifest::{
-    Manifest, VERSION, boxes, fingerprint, fit, identity, orientation, split_number,
-};
+use super::manifest::{Manifest, VERSION, boxes, fingerprint, fit, orientation};
 use crate::container::{Element, Spec, header};
 use crate::copies::{self, Copies};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
-use crate::dataset::{Dataset, Item, Split};
+use crate::dataset::{Dataset, Item};
 use crate::digest::{hex, sha256};
 use crate::error::{counted, first_few};
 use crate::formats::read_bounded;
@@ -15,7 +13,7 @@ use crate::sums::Sums;
 use crate::whole_file::AtomicFile;
 use crate::{Error, Result};
 use rayon::prelude::*;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Number of pictures in memory at a time: about 60 MB at 304 pixels, with their sources.
@@ -44,14 +42,6 @@ pub enum Damaged {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// Number of pictures of the training split.
-    pub train: usize,
-    /// Number of pictures of the test split.
-    pub test: usize,
-    /// Number of captions of all pictures.
-    pub captions: usize,
-    /// The dataset's fingerprint, as [`super::Manifest::fingerprint`].
-    pub fingerprint: String,
     /// Identifies the file's description, as [`super::Prepared::identity`].
     pub identity: String,
     /// The pictures that [`Damaged::LeaveOut`] left out, in order.
@@ -66,8 +56,6 @@ pub struct ImportReport {
 pub struct LeftOut {
     /// Its name.
     pub key: String,
-    /// Its file.
-    pub image: PathBuf,
     /// What is wrong with it.
     pub reason: String,
 }
@@ -105,12 +93,10 @@ pub fn import(
     }
     // The tables precede the pictures and must not contain these, so the others are prepared again.
     // Memory stays bounded.
-    let left_out = faults.iter().map(|(item, fault)| LeftOut {
-        key: item.key.clone(),
-        image: item.image.clone(),
-        reason: fault.reason(),
-    });
-    let left_out: Vec<LeftOut> = left_out.collect();
+    let left_out = faults
+        .iter()
+        .map(|(item, fault)| LeftOut { key: item.key.clone(), reason: fault.reason() })
+        .collect();
     let mut gone = faults.iter().map(|(item, _)| *item).peekable();
     let rest = |item: &&Item| gone.next_if(|gone| std::ptr::eq(*gone, *item)).is_none();
     let rest: Vec<&Item> = items.iter().filter(rest).collect();
@@ -179,7 +165,7 @@ fn write<'a>(
         keys: items.iter().map(|item| item.key.clone()).collect(),
         sha256: vec![hex(&[0; 32]); n],
     };
-    let placeholder = header(&specs, &json(&manifest, out)?);
+    let placeholder = header(out, &specs, &json(&manifest, out)?)?;
     let mut file = AtomicFile::create(out)?;
     file.write(&placeholder)?;
     file.write(&tables.bytes)?;
@@ -218,18 +204,9 @@ fn write<'a>(
     let copies = copies::between(named);
     manifest.sha256 = hashes;
     let described = json(&manifest, out)?;
-    file.rewrite_start(&header(&specs, &described))?;
+    file.rewrite_start(&header(out, &specs, &described)?)?;
     file.commit()?;
-    let count = |split| items.iter().filter(|item| item.split == split).count();
-    Ok(Attempt::Written(ImportReport {
-        train: count(Split::Train),
-        test: count(Split::Test),
-        captions: tables.captions,
-        fingerprint: manifest.fingerprint,
-        identity: identity(&described),
-        left_out,
-        copies,
-    }))
+    Ok(Attempt::Written(ImportReport { identity: sha256(&described), left_out, copies }))
 }
 
 /// The file's note about pictures that were left out.
@@ -278,7 +255,7 @@ impl Tables {
         let before = bytes.len();
         bytes.extend(captions().flat_map(|caption| caption.bytes()));
         let text = bytes.len() - before;
-        bytes.extend(items.iter().map(|item| split_number(item.split)));
+        bytes.extend(items.iter().map(|item| item.split as u8));
         Self { captions: captions().count(), text, bytes }
     }
 }

@@ -16,7 +16,8 @@ use rayon::prelude::*;
 use stackgan_noise::{Noise, Stream};
 
 use super::captions::captions;
-use super::picture::{Drawn, Picture};
+use super::picture::Picture;
+use super::shape::{HEIGHT, WIDTH};
 use super::species::{MAX_SPECIES, Species, species};
 use crate::dataset::{BoundingBox, Split};
 use crate::formats::pickle::{write_ints, write_strings};
@@ -182,7 +183,7 @@ fn write_picture(root: &Path, seed: u64, index: usize, entry: &Entry) -> Result<
     let file = root.join("CUB_200_2011/images").join(format!("{}.jpg", entry.key));
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-        .encode(&drawn.rgb, Drawn::WIDTH, Drawn::HEIGHT, ExtendedColorType::Rgb8)
+        .encode(&drawn.rgb, WIDTH, HEIGHT, ExtendedColorType::Rgb8)
         .map_err(|e| Error::write(&file, std::io::Error::other(e)))?;
     write_file(&file, &jpeg)?;
     let mut text = String::new();
@@ -229,8 +230,8 @@ fn write_lists(
          ../attributes.csv       what is in each picture\n",
         entries.len(),
         entries.last().map_or(0, |e| e.class),
-        Drawn::WIDTH,
-        Drawn::HEIGHT,
+        WIDTH,
+        HEIGHT,
         cfg.seed,
     );
     for (name, text) in [

@@ -236,6 +236,7 @@ mod tests {
     use stackgan_noise::{Noise, Stream};
 
     use super::super::picture::Drawn;
+    use super::super::shape::{HEIGHT, WIDTH};
     use super::super::view::{CENTRE, View};
     use super::*;
     use crate::crop::{PictureSize, Preparation, Resizing, decode, prepare};
@@ -319,7 +320,7 @@ mod tests {
             let Drawn { rgb, bounds } = picture.draw();
             let mut jpeg = Vec::new();
             JpegEncoder::new_with_quality(&mut jpeg, 95)
-                .encode(&rgb, Drawn::WIDTH, Drawn::HEIGHT, ExtendedColorType::Rgb8)
+                .encode(&rgb, WIDTH, HEIGHT, ExtendedColorType::Rgb8)
                 .unwrap();
             let how = Preparation::squeezed(PictureSize::Stage2, Resizing::Residual);
             let file = Path::new("a.jpg");

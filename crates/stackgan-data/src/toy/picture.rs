@@ -96,17 +96,10 @@ struct Jitter {
 /// A drawn picture.
 #[derive(Clone, Debug)]
 pub(super) struct Drawn {
-    /// [`Drawn::WIDTH`] x [`Drawn::HEIGHT`] RGB bytes, row by row.
+    /// [`WIDTH`] x [`HEIGHT`] RGB bytes, row by row.
     pub(super) rgb: Vec<u8>,
     /// The bird's bounding box, to a tenth of a pixel.
     pub(super) bounds: BoundingBox,
-}
-
-impl Drawn {
-    /// Width in pixels.
-    pub(super) const WIDTH: u32 = WIDTH;
-    /// Height in pixels.
-    pub(super) const HEIGHT: u32 = HEIGHT;
 }
 
 impl Picture {

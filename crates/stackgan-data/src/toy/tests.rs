@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::backdrop::Background;
 use super::captions::{Caption, MAX_LEN, Mentions, PER_PICTURE, captions};
-use super::picture::{Drawn, Picture, Pose};
+use super::picture::{Picture, Pose};
+use super::shape::{HEIGHT, WIDTH};
 use super::species::{Length, Size, species};
 use super::*;
 use crate::dataset::Split;
@@ -151,7 +152,7 @@ fn captions_are_true_short_plain_and_varied() {
 
 #[test]
 fn the_box_is_that_of_the_bird_and_its_crop_stays_inside() {
-    let (w, h) = (Drawn::WIDTH as usize, Drawn::HEIGHT as usize);
+    let (w, h) = (WIDTH as usize, HEIGHT as usize);
     for p in sample(8, 120) {
         let b = p.draw().bounds;
         let (left, top, width, height) = (b.x, b.y, b.width, b.height);
@@ -212,7 +213,7 @@ fn the_layout_is_that_of_cub_and_complete() {
         let class = &classes[label[1].parse::<usize>().unwrap() - 1];
         assert_eq!(class[1], key.split('/').next().unwrap());
         let picture = image::open(cub.join("images").join(&image[1])).unwrap();
-        assert_eq!((picture.width(), picture.height()), (Drawn::WIDTH, Drawn::HEIGHT));
+        assert_eq!((picture.width(), picture.height()), (WIDTH, HEIGHT));
         let text = fs::read_to_string(dir.join("text").join(format!("{key}.txt"))).unwrap();
         assert_eq!(text.lines().count(), PER_PICTURE);
         keys.insert((key.to_owned(), label[1].clone(), seen[1] == "1"));

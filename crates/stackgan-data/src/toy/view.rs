@@ -6,6 +6,7 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::picture::{Drawn, Picture};
+use super::shape::{HEIGHT, WIDTH};
 use crate::crop::{PictureSize, Preparation, Resizing, crop_rule, prepare};
 use crate::{Error, Result};
 
@@ -28,8 +29,7 @@ pub(super) struct View {
 impl View {
     pub(super) fn new(picture: &Picture) -> Result<Self> {
         let Drawn { rgb, bounds } = picture.draw();
-        let (width, height) = (Drawn::WIDTH, Drawn::HEIGHT);
-        let square = crop_rule(bounds, width, height).zip(RgbImage::from_raw(width, height, rgb));
+        let square = crop_rule(bounds, WIDTH, HEIGHT).zip(RgbImage::from_raw(WIDTH, HEIGHT, rgb));
         let (square, image) = square.ok_or_else(|| {
             Error::config(
                 "a toy bird was drawn outside of its picture",
@@ -48,7 +48,7 @@ impl View {
         let mut labels = Vec::with_capacity(STORED * STORED);
         for row in (0..STORED).map(|y| middle(y, square.y, square.height)) {
             for column in (0..STORED).map(|x| middle(x, square.x, square.width)) {
-                labels.push(all.get(row * width as usize + column).copied().unwrap_or(0));
+                labels.push(all.get(row * WIDTH as usize + column).copied().unwrap_or(0));
             }
         }
         Ok(Self { rgb, labels })

@@ -11,33 +11,22 @@ pub struct Columns {
     /// The column of pictures; of a tar, the extension of their files.
     pub image: Option<String>,
     /// The columns of captions, all of which are taken; of a tar, extensions or keys of the JSON.
-    pub text: TextColumns,
+    /// Without captions, names of classes can serve as such.
+    pub text: Column<Vec<String>>,
     /// The column of classes.
-    pub class: ClassColumn,
+    pub class: Column<String>,
 }
 
-/// The columns of captions.
+/// Which columns hold something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum TextColumns {
-    /// The one that is found.
-    #[default]
-    Find,
-    /// None: pictures have no captions, but classes, whose names can serve as captions.
-    None,
-    /// All of these.
-    Named(Vec<String>),
-}
-
-/// The column of classes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ClassColumn {
+pub enum Column<T> {
     /// The one that is found, if any.
     #[default]
     Find,
-    /// None: pictures have no classes.
+    /// None: pictures have no such thing.
     None,
-    /// This one.
-    Named(String),
+    /// What is named here.
+    Named(T),
 }
 
 /// Names of columns of captions, and keys of JSON.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::columns::TextColumns;
+use super::columns::Column;
 use super::sample::{self, Content, Entry, Picture, Sample};
 use crate::digest::hex;
 use crate::error::{counted, first_few, printable};
@@ -188,7 +188,7 @@ impl Folder<'_> {
     pub(super) fn finish(
         self,
         out: &Path,
-        texts: &TextColumns,
+        texts: &Column<Vec<String>>,
     ) -> Result<(Counts, usize, Vec<String>)> {
         let Counts { entries, pictures, captions, unusable, .. } = self.counts;
         if unusable > 0 && (self.damaged == Damaged::Refuse || pictures == 0) {
@@ -202,7 +202,7 @@ impl Folder<'_> {
             let remedy = "name other files, or the column of pictures: `--image COLUMN`";
             return nothing("there are no pictures", "JPEG, PNG or WebP pictures", remedy);
         }
-        if captions == 0 && (*texts != TextColumns::None || self.names.is_empty()) {
+        if captions == 0 && (*texts != Column::None || self.names.is_empty()) {
             let remedy = "the model learns pictures from their captions: name where these are, `--text COLUMN`; \
                           for the names of classes as captions, `--text none` and `--class COLUMN`";
             return nothing("the pictures have no captions", "captions of the pictures", remedy);

@@ -18,7 +18,7 @@ mod webdataset;
 
 use std::path::{Path, PathBuf};
 
-pub use columns::{ClassColumn, Columns, TextColumns};
+pub use columns::{Column, Columns};
 pub use sample::{Content, Entry, Picture, Sample};
 
 #[cfg(not(feature = "parquet"))]

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::columns::{CLASSES, ClassColumn, Columns, Found, TEXTS, TextColumns};
+use super::columns::{CLASSES, Column, Columns, Found, TEXTS};
 use super::sample::{self, Captions, Content, Entry, Picture, Sample};
 use crate::archive::{self, Limits, Member};
 use crate::error::printable;
@@ -186,9 +186,9 @@ impl<'a> Reader<'a> {
     /// Where the captions are: extensions of files, or values of the JSON.
     fn texts<'j>(&mut self, json: Option<&'j Json>) -> Result<Vec<Place<'a, 'j>>> {
         match &self.columns.text {
-            TextColumns::Find => {}
-            TextColumns::None => return Ok(Vec::new()),
-            TextColumns::Named(names) => {
+            Column::Find => {}
+            Column::None => return Ok(Vec::new()),
+            Column::Named(names) => {
                 let stated: Vec<_> =
                     names.iter().filter_map(|name| self.named(name, json)).collect();
                 let places = stated.iter().map(|(_, place)| *place).collect();
@@ -214,9 +214,9 @@ impl<'a> Reader<'a> {
 
     fn class<'j>(&mut self, json: Option<&'j Json>) -> Result<Option<Place<'a, 'j>>> {
         let found = match &self.columns.class {
-            ClassColumn::None => None,
-            ClassColumn::Named(name) => self.named(name, json),
-            ClassColumn::Find => match self.files.get_key_value(CLASS_FILE) {
+            Column::None => None,
+            Column::Named(name) => self.named(name, json),
+            Column::Find => match self.files.get_key_value(CLASS_FILE) {
                 Some((extension, member)) => Some((extension.clone(), Place::File(member))),
                 None => {
                     let remedy = "name the key of the classes, `--class KEY`, or leave them out: `--class none`";

@@ -90,7 +90,7 @@ fn a_mirror_gives_everything_and_the_rest_is_told_by_hand() {
     let from = Mirror::parse(&format!("{}/m/", half.address)).unwrap();
     let (report, _) = fetch_all(&ITEMS, dir.path(), Some(&from));
     let report = report.unwrap();
-    assert_eq!(report.pictures, (2, 3), "files in the folder of pictures");
+    assert_eq!(report.pictures, (1, 3), "pictures, and not the list among them");
     let by_hand = report.by_hand[0].to_string();
     assert!(
         by_hand.contains("lists.zip") && by_hand.contains("open: https://example.org"),
@@ -111,6 +111,13 @@ fn a_mirror_gives_everything_and_the_rest_is_told_by_hand() {
     let all = ["lists.zip", "pictures", "pictures.tgz", "readme.txt", "test", "text", "train"];
     assert_eq!(names(dir.path()), all);
     assert_eq!(read(dir.path(), ".fetched/lists.zip.sha256").lines().count(), 3 + 3);
+    // Pictures that cannot be counted are not called none.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("gone.jpg", dir.path().join("pictures/b.jpg")).unwrap();
+        let error = fetch_all(&ITEMS, dir.path(), None).0.unwrap_err();
+        assert!(four_parts(&error).contains("links lead to nothing"), "{error}");
+    }
 }
 
 #[test]

@@ -273,7 +273,7 @@ fn prepared_files() {
     let empty = |captions: usize| prepared::with_captions(2, &vec![String::new(); captions]);
     let single = |captions: usize| prepared::with_captions(2, &vec!["x".to_owned(); captions]);
     all(
-        prepared::read,
+        readers::prepared,
         vec![
             ("!some thousand empty captions", empty(20_000)),
             ("!some hundred thousand captions", single(400_000)),

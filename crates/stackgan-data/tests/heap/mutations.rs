@@ -116,7 +116,7 @@ fn prepared() {
         bytes: prepared::file(pictures),
         holds: serde_json::Value::Null,
     });
-    mutate(corpus.into(), prepared::read, 500);
+    mutate(corpus.into(), readers::prepared, 500);
 }
 
 /// At least `some` mutants must be accepted, and most refused; otherwise the mutations test

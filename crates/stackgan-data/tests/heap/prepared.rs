@@ -1,10 +1,6 @@
-//! Prepared datasets, written by the format's description (`docs/file-formats.md`) and read as a
-//! loader does.
+//! Prepared datasets, written by the format's description (`docs/file-formats.md`).
 
-use crate::readers::FILE;
 use serde_json::{Value, json};
-use stackgan_data::prepared::Prepared;
-use std::sync::LazyLock;
 
 /// Returns a dataset of grey pictures of 76 pixels with two captions each.
 pub(crate) fn file(pictures: usize) -> Vec<u8> {
@@ -52,23 +48,4 @@ pub(crate) fn with_captions(pictures: usize, captions: &[String]) -> Vec<u8> {
     }
     let text = Value::to_string(&header).into_bytes();
     [&(text.len() as u64).to_le_bytes()[..], &text, &data].concat()
-}
-
-static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
-
-/// Reads everything small, and the first pictures.
-pub(crate) fn read(bytes: &[u8]) -> Result<(), String> {
-    let path = FOLDER.path().join(FILE);
-    // A new file each time, because some file systems write a replaced file to the disk at once.
-    let _ = std::fs::remove_file(&path);
-    std::fs::write(&path, bytes).unwrap();
-    let data = Prepared::open(&path).map_err(|e| e.to_string())?;
-    assert_eq!(data.classes().len(), data.len());
-    for i in 0..data.len().min(4) {
-        let side = data.size().prepared();
-        assert_eq!(data.image(i).map_err(|e| e.to_string())?.len(), side * side * 3);
-        assert_eq!(data.captions(i).len(), data.caption_range(i).len());
-        assert!(data.class(i).is_some() && data.split(i).is_some());
-    }
-    Ok(())
 }

@@ -1,10 +1,12 @@
-//! Reads each format as its users do: decodes the file, then requests all of its contents.
+//! Reads each format as its users do: decodes the file, then requests all of its contents. The
+//! fuzz targets read with these functions too.
 
 use crate::tables;
 use stackgan_data::Error;
 use stackgan_data::formats::tensorflow::Checkpoint;
 use stackgan_data::formats::torch7::{self, Value};
 use stackgan_data::formats::{matlab, npy, npz, pickle, torch_pickle};
+use stackgan_data::prepared::Prepared;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -106,6 +108,23 @@ pub(crate) fn torch_pickle(bytes: &[u8]) -> Result<(), String> {
     assert!(!tensors.is_empty());
     for tensor in &tensors {
         assert_eq!(tensor.array.to_f32().len(), tensor.array.len());
+    }
+    Ok(())
+}
+
+/// Reads everything small of a prepared dataset, and the first pictures, as a loader does.
+pub(crate) fn prepared(bytes: &[u8]) -> Result<(), String> {
+    let path = FOLDER.path().join(FILE);
+    // A new file each time, because some file systems write a replaced file to the disk at once.
+    let _ = std::fs::remove_file(&path);
+    std::fs::write(&path, bytes).unwrap();
+    let data = Prepared::open(&path).map_err(|e| e.to_string())?;
+    assert_eq!(data.classes().len(), data.len());
+    for i in 0..data.len().min(4) {
+        let side = data.size().prepared();
+        assert_eq!(data.image(i).map_err(|e| e.to_string())?.len(), side * side * 3);
+        assert_eq!(data.captions(i).len(), data.caption_range(i).len());
+        assert!(data.class(i).is_some() && data.split(i).is_some());
     }
     Ok(())
 }

@@ -23,9 +23,17 @@ fn every_value_is_equal() {
     for Record { name, holds, bytes } in pickles() {
         let kind = holds.as_str().unwrap();
         let decoded = pickle::decode(&bytes, file);
-        if kind.starts_with("refused-") {
+        if let Some(refused) = kind.strip_prefix("refused-") {
+            let part = match refused {
+                "object" => "O8",
+                "complex" => "c8",
+                "ordered" => "collections.OrderedDict",
+                _ => "",
+            };
             let error = decoded.unwrap_err().to_string();
-            assert!(error.contains("byte ") && error.contains("  do: "), "{name}: {error}");
+            for part in ["byte ", "  do: ", part] {
+                assert!(error.contains(part), "{name}: {error}");
+            }
             continue;
         }
         let document = decoded.unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -107,22 +115,6 @@ fn plain(document: &Document<'_>, name: &str) {
         })
         .collect();
     assert_eq!(lengths, [101, 1, 0, 4]);
-}
-
-#[test]
-fn refusals_name_what_they_refuse() {
-    for (kind, part) in [
-        ("refused-object", "O8"),
-        ("refused-complex", "c8"),
-        ("refused-ordered", "collections.OrderedDict"),
-    ] {
-        for Record { name, holds, bytes } in pickles() {
-            if holds == kind {
-                let error = pickle::decode(&bytes, Path::new("f")).unwrap_err().to_string();
-                assert!(error.contains(part), "{name}: {error}");
-            }
-        }
-    }
 }
 
 /// Python 3 writes empty bytes as a call in protocols 0 to 2: written by `CPython` 3.11.7 with numpy

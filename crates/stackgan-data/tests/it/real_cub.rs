@@ -1,11 +1,9 @@
 //! The real birds, if they are available: 2,889 pictures of CUB-200-2011.
 
 use crate::shared;
-use sha2::{Digest as _, Sha256};
 use stackgan_data::crop::{PictureSize, Preparation, Resizing, crop_rule, decode, prepare};
 use stackgan_data::dataset::{Item, Split};
 use stackgan_data::layouts::{Reading, cub};
-use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 
 #[test]
 fn the_real_folder_is_read() {
@@ -44,35 +42,6 @@ fn the_real_folder_without_lists_is_the_same_dataset() {
     assert!(listed.items.iter().zip(&derived.items).all(|(a, b)| same(a, b)));
 }
 
-#[test]
-fn a_part_of_the_real_set_is_prepared() {
-    let Some(dir) = shared("cub") else { return };
-    let mut data = cub::read(&dir, Reading::default()).unwrap();
-    data.items = data.items.into_iter().step_by(40).collect();
-    let folder = tempfile::tempdir().unwrap();
-    let how = |size| ImportOptions {
-        preparation: Preparation::squeezed(size, Resizing::Residual),
-        damaged: Damaged::Refuse,
-    };
-    let mut prints = Vec::new();
-    for size in [PictureSize::Stage1, PictureSize::Stage2] {
-        let path = folder.path().join("x.safetensors");
-        let report = import(&data, &path, &how(size), &|_, _| {}).unwrap();
-        let prepared = Prepared::open(&path).unwrap();
-        assert_eq!(prepared.len(), data.items.len());
-        assert_eq!(prepared.fingerprint(), report.fingerprint);
-        for (i, item) in data.items.iter().enumerate() {
-            assert_eq!(prepared.key(i), item.key);
-            assert_eq!(prepared.captions(i), item.captions);
-            let image = prepared.image(i).unwrap();
-            assert_eq!(image.len(), size.prepared().pow(2) * 3);
-            assert!(image.iter().max() > image.iter().min());
-        }
-        prints.push(report.fingerprint);
-    }
-    assert_eq!(prints[0], prints[1]);
-}
-
 /// The boxes in this subset that, scaled with their pictures, extend a pixel or more beyond them.
 const BEYOND: [&str; 3] = [
     "018.Spotted_Catbird/Spotted_Catbird_0041_796807",
@@ -102,60 +71,6 @@ fn every_real_box_gives_a_crop_also_the_three_that_pass_the_edge() {
     }
     beyond.sort_unstable();
     assert_eq!(beyond, BEYOND);
-}
-
-#[test]
-fn the_two_grey_pictures_become_three_equal_channels() {
-    let Some(dir) = shared("cub") else { return };
-    let data = cub::read(&dir, Reading::default()).unwrap();
-    let grey = [
-        "009.Brewer_Blackbird/Brewer_Blackbird_0028_2682",
-        "025.Pelagic_Cormorant/Pelagic_Cormorant_0022_23802",
-    ];
-    for key in grey {
-        let item = data.items.iter().find(|item| item.key == key).unwrap();
-        let stored = image::open(&item.image).unwrap();
-        assert_eq!(stored.color(), image::ColorType::L8, "{key}");
-        let rgb = decode(&std::fs::read(&item.image).unwrap(), &item.image).unwrap();
-        assert!(rgb.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]), "{key}");
-        assert!(
-            rgb.pixels().zip(stored.to_luma8().pixels()).all(|(p, l)| p.0[0] == l.0[0]),
-            "{key}"
-        );
-    }
-}
-
-#[test]
-fn sources_are_known_by_their_hash_and_all_damaged_ones_are_named() {
-    let Some(dir) = shared("cub") else { return };
-    let mut data = cub::read(&dir, Reading::default()).unwrap();
-    data.items.truncate(12);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.safetensors");
-    let preparation = Preparation::squeezed(PictureSize::Stage1, Resizing::Residual);
-    let options = ImportOptions { preparation, damaged: Damaged::Refuse };
-    import(&data, &path, &options, &|_, _| {}).unwrap();
-    let prepared = Prepared::open(&path).unwrap();
-    for (item, recorded) in data.items.iter().zip(&prepared.manifest().sha256) {
-        let digest = Sha256::digest(std::fs::read(&item.image).unwrap());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(&digest, recorded, "{}", item.key);
-    }
-    let damaged = [1, 4, 5, 11];
-    for (n, &i) in damaged.iter().enumerate() {
-        let bytes = std::fs::read(&data.items[i].image).unwrap();
-        let copy = folder.path().join(format!("{i}.jpg"));
-        let cut =
-            if n % 2 == 0 { &bytes[..bytes.len() / 2] } else { &b"<html>not here</html>"[..] };
-        std::fs::write(&copy, cut).unwrap();
-        data.items[i].image = copy;
-    }
-    let said = import(&data, &path, &options, &|_, _| {}).unwrap_err().to_string();
-    assert!(said.starts_with("4 of 12 pictures cannot be used"), "{said}");
-    for i in damaged {
-        assert!(said.contains(&format!("{}: ", data.items[i].image.display())), "{said}");
-    }
-    assert!(Prepared::open(&path).is_ok(), "a failed import took the file away");
 }
 
 /// Our crops compared with Pillow's, for ten real pictures with both filters and sizes

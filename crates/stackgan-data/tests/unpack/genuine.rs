@@ -8,7 +8,7 @@ use stackgan_data::crop::decode;
 use stackgan_data::dataset::{Dataset, Split};
 use stackgan_data::layouts::{self, Kind, Reading, Uncaptioned};
 use stackgan_data::prepared::Damaged;
-use stackgan_data::unpack::{ClassColumn, Columns, Report, TextColumns};
+use stackgan_data::unpack::{Column, Columns, Report};
 
 use crate::{fixture, into, turn};
 
@@ -112,8 +112,8 @@ fn stated_columns_decide() {
     let _turn = turn();
     let stated = Columns {
         image: Some("back".to_owned()),
-        text: TextColumns::Named(vec!["story".to_owned(), "title".to_owned()]),
-        class: ClassColumn::Find,
+        text: Column::Named(vec!["story".to_owned(), "title".to_owned()]),
+        class: Column::Find,
     };
     let (_dir, report, data) = read(&["unclear.parquet"], &stated);
     assert_eq!((report.pictures, report.captions), (2, 4));
@@ -121,8 +121,8 @@ fn stated_columns_decide() {
     let classes = |class| {
         read(&["test-00000-of-00001.parquet"], &Columns { class, ..Columns::default() }).1.classes
     };
-    assert_eq!(classes(ClassColumn::None), 0);
-    assert_eq!(classes(ClassColumn::Named("url".to_owned())), 2);
+    assert_eq!(classes(Column::None), 0);
+    assert_eq!(classes(Column::Named("url".to_owned())), 2);
 }
 
 /// A dataset of labelled pictures: names of classes are all that can be captions.
@@ -131,7 +131,7 @@ fn pictures_with_classes_alone() {
     let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let columns = Columns { text: TextColumns::None, ..Columns::default() };
+    let columns = Columns { text: Column::None, ..Columns::default() };
     let report =
         into(&out, &[fixture("train-00000-of-00002.parquet")], &columns, Damaged::Refuse).unwrap();
     assert_eq!((report.captions, report.classes), (0, 3));
@@ -145,7 +145,7 @@ fn pictures_with_classes_alone() {
     assert_eq!(data.items.len() as u64, report.pictures);
     let count = |class: &str| data.items.iter().filter(|item| item.captions[0] == class).count();
     assert_eq!(["red bird", "green bird", "blue bird"].map(count), [3, 2, 2]);
-    let none = Columns { class: ClassColumn::None, ..columns };
+    let none = Columns { class: Column::None, ..columns };
     let again = dir.path().join("again");
     let said = into(&again, &[fixture("train-00000-of-00002.parquet")], &none, Damaged::Refuse);
     let said = said.unwrap_err().to_string();
@@ -156,10 +156,8 @@ fn pictures_with_classes_alone() {
 #[test]
 fn parquet_with_a_sound_and_inner_captions() {
     let _turn = turn();
-    let stated = Columns {
-        text: TextColumns::Named(vec!["sentences.raw".to_owned()]),
-        ..Columns::default()
-    };
+    let stated =
+        Columns { text: Column::Named(vec!["sentences.raw".to_owned()]), ..Columns::default() };
     let (_dir, report, data) = read(&["inner.parquet"], &stated);
     assert_eq!((report.pictures, report.captions), (2, 4));
     assert_eq!(data.items[1].captions, ["sentence 0 of 1", "sentence 1 of 1"]);
@@ -187,8 +185,7 @@ fn tars_of_webdataset() {
     let item = of(&data, "val/000001");
     assert_eq!((number(&item.image), &*item.captions), (4, &["one of 4".to_owned()][..]));
     assert_eq!(item.class, of(&data, "train/000000").class);
-    let of_json =
-        Columns { text: TextColumns::Named(vec!["caption".to_owned()]), ..Columns::default() };
+    let of_json = Columns { text: Column::Named(vec!["caption".to_owned()]), ..Columns::default() };
     let (_dir, report, data) = read(&names[..1], &of_json);
     assert_eq!(report.captions, 3);
     assert_eq!(data.items[0].captions, ["of the JSON"]);

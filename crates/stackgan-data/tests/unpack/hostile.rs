@@ -6,7 +6,7 @@ use std::slice::from_ref;
 
 use stackgan_data::Error;
 use stackgan_data::prepared::Damaged;
-use stackgan_data::unpack::{ClassColumn, Columns, TextColumns};
+use stackgan_data::unpack::{Column, Columns};
 
 use crate::parquets::{Claims, Page, Struct, file, group, leaf, with_footer};
 use crate::{HEAP, fixture, into, refused, turn};
@@ -209,13 +209,13 @@ fn what_is_not_clear_lists_the_columns() {
     assert!(said.contains("holds no pictures") && said.contains("title (text)"), "{said}");
     let said = ask(
         "lists-zstd.parquet",
-        &Columns { text: TextColumns::Named(vec!["caption".to_owned()]), ..columns() },
+        &Columns { text: Column::Named(vec!["caption".to_owned()]), ..columns() },
     );
     assert!(
         said.contains("no column `caption`") && said.contains("captions (lists of text)"),
         "{said}"
     );
-    let class = ClassColumn::Named("captions".to_owned());
+    let class = Column::Named("captions".to_owned());
     let said = ask("lists-zstd.parquet", &Columns { class, ..columns() });
     assert!(said.contains("holds no classes"), "{said}");
     let said = refused(&fixture("paths.parquet"), &columns()).to_string();

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::counted;
-use stackgan_data::unpack::{self, ClassColumn, Columns, Request, TextColumns};
+use stackgan_data::unpack::{self, Column, Columns, Request};
 
 use crate::args;
 use crate::context::Context;
@@ -15,14 +15,14 @@ use crate::progress::FetchProgress;
 /// Unpacks Parquet files and tars.
 pub(super) fn run(args: &args::Unpack, context: &Context) -> Result<()> {
     let class = match args.class.as_deref() {
-        None => ClassColumn::Find,
-        Some("none") => ClassColumn::None,
-        Some(name) => ClassColumn::Named(name.to_owned()),
+        None => Column::Find,
+        Some("none") => Column::None,
+        Some(name) => Column::Named(name.to_owned()),
     };
     let text = match args.text.as_slice() {
-        [] => TextColumns::Find,
-        [none] if none == "none" => TextColumns::None,
-        names => TextColumns::Named(names.to_vec()),
+        [] => Column::Find,
+        [none] if none == "none" => Column::None,
+        names => Column::Named(names.to_vec()),
     };
     let columns = Columns { image: args.image.clone(), text, class };
     let damaged = FolderOptions { damaged: args.damaged, ..Default::default() }.damaged();

@@ -12,7 +12,7 @@ use stackgan_core::{Model, Request, Sampling, Stage};
 use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
-use stackgan_data::toy::{Agreement, Judge, SIDE, named_in};
+use stackgan_data::toy::{Agreement, Judge, named_in};
 use stackgan_eval::bootstrap::{Interval, of_share};
 use stackgan_eval::r_precision::{RPrecision, owned, r_precision};
 use stackgan_train::text::{ImageInputs, TrainedEncoder};
@@ -20,7 +20,7 @@ use stackgan_train::text::{ImageInputs, TrainedEncoder};
 use super::folder::Folder;
 use super::notes::{Part, Scores};
 use crate::encoders::{describe_scores, scores};
-use crate::measuring::{colour_judge, pixels, reduced_to_64};
+use crate::measuring::{colour_judge, pixels, real_picture, reduced_to_64};
 use crate::progress::{Manner, Phase};
 
 /// Number of candidates of R-precision.
@@ -89,11 +89,8 @@ fn all(
         }
     }
     let [low, high] = painted;
-    let real = unseen
-        .indices
-        .iter()
-        .map(|&i| Ok(centre(&data.image(i)?, data.size().prepared())))
-        .collect::<Result<_>>()?;
+    let real =
+        unseen.indices.iter().map(|&i| Ok(real_picture(data, i)?.rgb)).collect::<Result<_>>()?;
     let kinds =
         [("real pictures, as a check", real), ("painted, 64x64", low), ("painted, 256x256", high)];
     let scored = kinds
@@ -137,13 +134,6 @@ fn score(
     Ok(Scored { what: what.to_owned(), agreement, r })
 }
 
-/// The central crop of a prepared picture.
-fn centre(rgb: &[u8], side: usize) -> Vec<u8> {
-    let from = side.saturating_sub(SIDE) / 2;
-    let rows = rgb.chunks_exact(3 * side).skip(from).take(SIDE);
-    rows.flat_map(|row| row.iter().skip(3 * from).take(3 * SIDE)).copied().collect()
-}
-
 /// The table of scores; the first row is the header.
 fn table(scores: &[Scored]) -> Vec<Vec<String>> {
     let head =
@@ -174,16 +164,6 @@ fn with_interval(p: f64, n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_middle_of_a_picture_is_taken_row_by_row() {
-        let rgb: Vec<u8> = (0..76 * 76).flat_map(|i| [(i / 76) as u8, (i % 76) as u8, 7]).collect();
-        let middle = centre(&rgb, 76);
-        assert_eq!(middle.len(), 64 * 64 * 3);
-        assert_eq!((&middle[..3], &middle[64 * 64 * 3 - 3..]), (&[6, 6, 7][..], &[69, 69, 7][..]));
-        let t = pixels(&[middle]).unwrap();
-        assert_eq!(t.dims(), [1, 3, 64, 64]);
-    }
 
     #[test]
     fn a_part_that_is_never_named_has_no_rate() {

@@ -66,15 +66,15 @@ pub(super) fn trained(demo: &mut Folder<'_>, stage: Stage, on: Material<'_>) -> 
     })?;
     if let reason @ StopReason::Signal(_) = outcome.reason {
         let message = format!(
-            "Stage-{} is saved at step {}; the same command goes on from there",
-            numeral(stage),
+            "{} is saved at step {}; the same command goes on from there",
+            stage.name(),
             outcome.step
         );
         return Err(Stopped { reason, message }.into());
     }
     let what = format!(
-        "Stage-{}, {} of {steps} steps planned, timed at {:.0} ms each",
-        numeral(stage),
+        "{}, {} of {steps} steps planned, timed at {:.0} ms each",
+        stage.name(),
         outcome.step,
         1000.0 * plan.pace.step
     );
@@ -181,11 +181,4 @@ fn seconds_until(run: &Path, step: u64) -> f64 {
 
 fn preset_name(stage: Stage) -> String {
     format!("toy-stage{}", stage.number())
-}
-
-const fn numeral(stage: Stage) -> &'static str {
-    match stage {
-        Stage::One => "I",
-        Stage::Two => "II",
-    }
 }

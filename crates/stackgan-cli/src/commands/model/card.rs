@@ -84,7 +84,7 @@ fn description(model: &Model, name: &str) -> String {
 fn sizes(stages: &[(Stage, &StageInfo)]) -> String {
     let mut table = "| stage | pictures | gf | df | text | c | z | residual blocks |\n|---|---|---|---|---|---|---|---|\n".to_owned();
     for (stage, StageInfo { net, .. }) in stages {
-        let (name, side) = (name_of(*stage), stage.side());
+        let (name, side) = (stage.name(), stage.side());
         let blocks = match stage {
             Stage::One => "–".to_owned(),
             Stage::Two => net.residual_blocks.to_string(),
@@ -117,7 +117,7 @@ fn text(info: &ModelInfo, encoder: &Encoder) -> String {
 
 fn training(stages: &[(Stage, &StageInfo)]) -> String {
     let line = |(stage, info): &(Stage, &StageInfo)| {
-        let (name, dataset) = (name_of(*stage), plain(&info.dataset));
+        let (name, dataset) = (stage.name(), plain(&info.dataset));
         match info.steps {
             0 => format!(
                 "- {name}: dataset `{dataset}`; weights taken from elsewhere, their training is not recorded.\n"
@@ -188,13 +188,6 @@ fn use_in_torch(model: &Model, name: &str) -> String {
          ```\nstackgan model export {name} --out netG.safetensors\n```\n\n\
          ```python\nnetG.load_state_dict(safetensors.torch.load_file(\"netG.safetensors\"))  # netG: {net}\n```\n"
     )
-}
-
-const fn name_of(stage: Stage) -> &'static str {
-    match stage {
-        Stage::One => "Stage-I",
-        Stage::Two => "Stage-II",
-    }
 }
 
 /// Text from a file, reduced to characters without special meaning in Markdown, YAML or a shell:

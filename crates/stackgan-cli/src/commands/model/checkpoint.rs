@@ -15,11 +15,11 @@ use stackgan_eval::features::Network;
 use stackgan_eval::features::inception::slim;
 use stackgan_train::run_files::MODEL;
 
-use super::origin::{Origin, check_new, kept_elsewhere};
+use super::origin::{Origin, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
-use crate::output::{Written, apart, write_file};
+use crate::output::{Written, apart, check_new, write_file};
 
 /// Writes a model of the generators in a checkpoint of the TensorFlow release, or stores the
 /// authors' Inception network.

@@ -8,16 +8,16 @@ use stackgan_core::archive::Archive;
 use stackgan_core::digest::sha256;
 use stackgan_core::plain::state_dict::{from_state_dict, to_state_dict};
 use stackgan_core::shapes;
-use stackgan_data::formats::{read_bounded, torch_pickle};
+use stackgan_data::formats::{MAX_FILE, read_bounded};
 use stackgan_eval::features::Network;
 use stackgan_train::run_files::MODEL;
 
-use super::origin::{Origin, check_new, kept_elsewhere};
+use super::origin::{Origin, kept_elsewhere};
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::measuring::judge;
 use crate::models::{Loaded, load};
-use crate::output::{Written, apart, spare, write_file};
+use crate::output::{Written, apart, check_new, spare, write_file};
 use crate::weights;
 
 /// Reads a state dict and writes a model; weights of a measuring network are stored for
@@ -29,13 +29,10 @@ pub(super) fn import(
     context: &Context,
 ) -> Result<Written> {
     if !file.exists() {
-        let place = format!("file: {}", file.display());
         let expected = "a checkpoint, or a state dict as .pth, .t7 or safetensors";
-        return Err(
-            Problem::missing("there is no such file", place, expected, "check the path").into()
-        );
+        return Err(Problem::no_file(file, expected, "check the path").into());
     }
-    let bytes = read_bounded(file, torch_pickle::MAX_FILE)?;
+    let bytes = read_bounded(file, MAX_FILE)?;
     let tensors = weights::read(&bytes, file, weights::MODEL, &context.device)?;
     if let Some(network) = Network::of_shapes(&shapes::of(&tensors)) {
         kept_elsewhere(out)?;

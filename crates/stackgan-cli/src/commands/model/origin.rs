@@ -23,20 +23,6 @@ pub(super) fn kept_elsewhere(out: Option<&Path>) -> Result<()> {
     Err(Problem::usage("the network is written to no file of yours", place, parts, remedy).into())
 }
 
-/// Refuses to replace a file by an imported model: a trained one may lie there.
-///
-/// # Errors
-/// Code 2.
-pub(super) fn check_new(out: &Path) -> Result<()> {
-    if !out.is_file() {
-        return Ok(());
-    }
-    let place = format!("file: {}", out.display());
-    let parts = ("no file", "one of this name");
-    let remedy = "name another file: `--out FILE`; or remove this one, if it is no longer needed";
-    Err(Problem::usage("the import would replace a file", place, parts, remedy).into())
-}
-
 /// Facts that the file does not contain.
 pub(super) struct Origin {
     /// The text encoder's file.

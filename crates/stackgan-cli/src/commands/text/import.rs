@@ -10,25 +10,23 @@ use stackgan_core::text::alphabet::{AlphabetOptions, Case, Unknown};
 use stackgan_core::text::state_dict::from_state_dict;
 use stackgan_core::text::{CharCnnRnnConfig, TextEncoder as _};
 use stackgan_data::embeddings::{self, Captioned};
-use stackgan_data::formats::read_bounded;
+use stackgan_data::formats::{MAX_FILE, read_bounded};
 
 use crate::args::{self, LetterCase, TextImport};
 use crate::context::Context;
-use crate::encoders::{ClaimedMaker, ImportedEmbeddings, check_new};
+use crate::encoders::{ClaimedMaker, ImportedEmbeddings};
 use crate::exit::Problem;
-use crate::output::{Answer, Form, apart, create_folder_of, path_text, write_file};
+use crate::output::{Answer, Form, apart, check_new, create_folder_of, path_text, write_file};
 use crate::weights;
 
 /// Reads weights and writes an encoder, or captions and writes embeddings.
 pub(super) fn run(args: &TextImport, context: &Context) -> Result<()> {
     let file = &args.file;
     if !file.exists() {
-        let place = format!("file: {}", file.display());
         let expected = "a char-CNN-RNN as .t7, .pth or safetensors, or captions with embeddings";
-        let remedy = "check the path";
-        return Err(Problem::missing("there is no such file", place, expected, remedy).into());
+        return Err(Problem::no_file(file, expected, "check the path").into());
     }
-    let bytes = read_bounded(file, embeddings::MAX_FILE)?;
+    let bytes = read_bounded(file, MAX_FILE)?;
     let imported =
         match embeddings::captioned(&bytes, file, |found| captions(found, args, context))? {
             Some(embeddings) => Imported::Embeddings(embeddings?),

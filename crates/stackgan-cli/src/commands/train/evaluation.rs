@@ -148,8 +148,7 @@ impl<'a> Evaluation<'a> {
         if !found.left_out.is_empty() {
             line["left_out"] = json!(found.left_out);
         }
-        let mut warnings = found.warnings;
-        warnings.retain(|warning| !warning.starts_with("left out: "));
+        let warnings = found.warnings;
         if !warnings.is_empty() {
             line["warnings"] = json!(warnings);
         }

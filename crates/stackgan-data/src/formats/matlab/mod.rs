@@ -14,10 +14,11 @@ use super::ArrayView;
 use super::budget::Budget;
 use super::cursor::Cursor;
 use super::fault::{Fault, Step};
-use super::inflate::{Inflater, Wrapper};
+use super::inflate;
 use crate::error::{first_few, printable};
 use crate::{Error, Result};
 use element::{COMPRESSED, MATRIX, Tag};
+use flate2::bufread::ZlibDecoder;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use variable::{Facts, Variable};
@@ -125,15 +126,15 @@ fn header(bytes: &[u8]) -> Step<Cursor<'_>> {
 
 /// Reads a variable in a compressed stream, which holds nothing else.
 fn compressed<'a>(stream: Cursor<'a>, budget: &mut Budget) -> Step<Variable<'a>> {
-    let mut inflater = Inflater::new(stream.rest(), stream.offset(), Wrapper::Zlib);
-    let start = inflater.take(Tag::SIZE, budget)?;
+    let (mut inflated, offset) = (ZlibDecoder::new(stream.rest()), stream.offset());
+    let start = inflate::take(&mut inflated, Tag::SIZE, offset, budget)?;
     let mut start = stream.over(&start);
     let Tag { kind: MATRIX, size, small: false } = Tag::read(&mut start)? else {
         let found = "another element";
         return start.fault("file holds something unknown", "a compressed variable", found);
     };
-    let contents = inflater.take(size, budget)?;
-    inflater.finish()?;
+    let contents = inflate::take(&mut inflated, size, offset, budget)?;
+    inflate::finish(&mut inflated, offset)?;
     let facts = Facts::read(stream.over(&contents), budget)?;
     Ok(Variable { facts, data: Cow::Owned(contents) })
 }

@@ -34,9 +34,6 @@ use machine::Dialect;
 use operands::{AS_ARRAYS, TOO_LARGE};
 use std::path::Path;
 
-/// Maximum length of a pickle that is read: larger than any used with `StackGAN`.
-pub const MAX_FILE: u64 = 16 << 30;
-
 /// Decodes a pickle; `file` is for error messages only.
 ///
 /// # Errors

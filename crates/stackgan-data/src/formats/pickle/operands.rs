@@ -2,6 +2,7 @@
 //! strings, names. Every length is compared with the remaining bytes before anything is allocated.
 
 use crate::formats::budget::Budget;
+use crate::formats::cursor::Cursor;
 use crate::formats::fault::{Fault, Step};
 use std::borrow::Cow;
 
@@ -11,21 +12,20 @@ pub(super) const TOO_LARGE: &str = "pickle expands too much";
 /// What to do then.
 pub(super) const AS_ARRAYS: &str = "check that this is the right file, from a source that you trust; save its arrays as .npz or .npy";
 
-/// A cursor over the input.
+/// A cursor over the input, whose faults are at the current opcode.
 pub(super) struct Input<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    cursor: Cursor<'a>,
     /// The offset of the current opcode.
     pub(super) opcode: usize,
 }
 
 impl<'a> Input<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, opcode: 0 }
+        Self { cursor: Cursor::new(bytes), opcode: 0 }
     }
 
     pub(super) fn left(&self) -> usize {
-        self.bytes.len() - self.at
+        self.cursor.left()
     }
 
     /// A fault at the current opcode.
@@ -46,23 +46,14 @@ impl<'a> Input<'a> {
 
     /// The next opcode.
     pub(super) fn next_opcode(&mut self) -> Step<u8> {
-        self.opcode = self.at;
+        self.opcode = self.cursor.offset();
         let [opcode] = self.array::<1>()?;
         Ok(opcode)
     }
 
     pub(super) fn take(&mut self, n: usize) -> Step<&'a [u8]> {
-        match self.at.checked_add(n).and_then(|end| self.bytes.get(self.at..end)) {
-            Some(slice) => {
-                self.at += n;
-                Ok(slice)
-            }
-            None => self.fault(
-                "pickle ends early",
-                format!("{n} more bytes"),
-                format!("{} bytes", self.left()),
-            ),
-        }
+        let offset = self.opcode;
+        self.cursor.take(n).map_err(|fault| Fault { offset, what: "pickle ends early", ..fault })
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Step<[u8; N]> {
@@ -99,12 +90,8 @@ impl<'a> Input<'a> {
 
     /// The bytes up to a newline, which is consumed and left out.
     pub(super) fn line(&mut self) -> Step<&'a [u8]> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        match rest.iter().position(|&b| b == b'\n') {
-            Some(n) => {
-                self.at += n + 1;
-                Ok(rest.get(..n).unwrap_or_default())
-            }
+        match self.cursor.rest().iter().position(|&b| b == b'\n') {
+            Some(n) => Ok(self.take(n + 1)?.get(..n).unwrap_or_default()),
             None => self.fault("pickle ends early", "a line", "no newline up to the end"),
         }
     }

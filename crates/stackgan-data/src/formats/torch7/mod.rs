@@ -20,9 +20,6 @@ pub use value::{Document, Object, Table, Value};
 use crate::Result;
 use std::path::Path;
 
-/// Maximum length of a file in bytes.
-pub const MAX_FILE: u64 = 16 << 30;
-
 /// Reads a whole file; `file` is for error messages only.
 ///
 /// # Errors

@@ -75,17 +75,6 @@ impl Document<'_> {
         }
     }
 
-    /// The saved object as a tensor.
-    ///
-    /// # Errors
-    /// When it is anything else; the error names its kind.
-    pub fn tensor(&self) -> Result<&ArrayView<'_>> {
-        match self.root() {
-            Value::Tensor(tensor) => Ok(tensor),
-            other => Err(wrong(&self.file, "the whole file", "a tensor", other)),
-        }
-    }
-
     fn value(&self, stored: Stored) -> Value<'_> {
         let at = |i: u32| i as usize;
         let found = match stored {

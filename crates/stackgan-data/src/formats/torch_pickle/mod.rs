@@ -16,9 +16,6 @@ use crate::Result;
 pub use names::NamedTensor;
 use std::path::Path;
 
-/// Maximum length of a file in bytes.
-pub const MAX_FILE: u64 = 16 << 30;
-
 /// Reads the tensors of a file in its order; `file` is for error messages only.
 ///
 /// Other values in dicts and lists (epochs, settings) are skipped.

@@ -1,13 +1,7 @@
 //! Tests of the COCO layout: both forms, and broken annotations.
 
 use super::*;
-use crate::formats::pickle::write_strings;
-
-fn write(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) {
-    let path = dir.path().join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, bytes).unwrap();
-}
+use crate::testing::{name_list, put};
 
 const TRAIN: &str = r#"{"info": {"year": 2014, "urls": ["x", {"y": null}]},
     "images": [{"license": 5, "file_name": "COCO_train2014_b.jpg", "id": 57, "width": 640},
@@ -22,20 +16,20 @@ const TRAIN: &str = r#"{"info": {"year": 2014, "urls": ["x", {"y": null}]},
 /// Two pictures for training and one for testing, as downloaded.
 pub(crate) fn downloaded() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    write(&dir, "annotations/captions_train2014.json", TRAIN.as_bytes());
+    put(&dir, "annotations/captions_train2014.json", TRAIN.as_bytes());
     let val = r#"{"annotations": [{"image_id": 1, "caption": "v"}], "images": [{"id": 1, "file_name": "v.jpg"}]}"#;
-    write(&dir, "annotations/captions_val2014.json", val.as_bytes());
-    write(&dir, "train2014/COCO_train2014_a.jpg", b"x");
-    write(&dir, "train2014/COCO_train2014_b.jpg", b"x");
-    write(&dir, "val2014/v.jpg", b"x");
+    put(&dir, "annotations/captions_val2014.json", val.as_bytes());
+    put(&dir, "train2014/COCO_train2014_a.jpg", b"x");
+    put(&dir, "train2014/COCO_train2014_b.jpg", b"x");
+    put(&dir, "val2014/v.jpg", b"x");
     dir
 }
 
 /// The same training set as the `PyTorch` release has it, without annotations.
 pub(crate) fn listed() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let names = ["COCO_train2014_b", "COCO_train2014_a"].map(str::to_owned);
-    write(&dir, "train/filenames.pickle", &write_strings(&names));
+    let names = ["COCO_train2014_b", "COCO_train2014_a"];
+    put(&dir, "train/filenames.pickle", name_list(&names));
     // Two arrays: (3, 1) and (2, 1) of f4.
     let array = |rows: u8| {
         let mut out =
@@ -49,9 +43,9 @@ pub(crate) fn listed() -> tempfile::TempDir {
         out
     };
     let pickle = [b"\x80\x02](".to_vec(), array(3), array(2), b"e.".to_vec()].concat();
-    write(&dir, "train/char-CNN-RNN-embeddings.pickle", &pickle);
-    write(&dir, "images/COCO_train2014_a.jpg", b"x");
-    write(&dir, "images/COCO_train2014_b.jpg", b"x");
+    put(&dir, "train/char-CNN-RNN-embeddings.pickle", pickle);
+    put(&dir, "images/COCO_train2014_a.jpg", b"x");
+    put(&dir, "images/COCO_train2014_b.jpg", b"x");
     dir
 }
 
@@ -77,12 +71,12 @@ fn as_downloaded() {
 #[test]
 fn a_picture_is_that_of_its_own_split() {
     let dir = downloaded();
-    write(&dir, "train2014/v.jpg", b"of training");
+    put(&dir, "train2014/v.jpg", b"of training");
     let data = read(dir.path(), Reading::default()).unwrap();
     let image = &data.items.iter().find(|item| item.key == "v").unwrap().image;
     assert_eq!(std::fs::read(image).unwrap(), b"x");
     let val = TRAIN.replace("COCO_train2014_b", "other");
-    write(&dir, "annotations/captions_val2014.json", val.as_bytes());
+    put(&dir, "annotations/captions_val2014.json", val.as_bytes());
     assert!(error(&dir).contains("\"COCO_train2014_a.jpg\" in both"), "{}", error(&dir));
 }
 
@@ -95,7 +89,7 @@ fn as_the_release_has_it() {
     assert_eq!(data.items[0].captions, ["", "", ""]);
     assert_eq!(data.items[1].captions, ["", ""]);
     assert!(data.notes[0].contains("captions are empty"), "{:?}", data.notes);
-    write(&dir, "annotations/captions_train2014.json", TRAIN.as_bytes());
+    put(&dir, "annotations/captions_train2014.json", TRAIN.as_bytes());
     let data = read(dir.path(), Reading::default()).unwrap();
     assert_eq!(data.items[1].captions, ["first of nine", "second of nine"]);
     std::fs::remove_file(dir.path().join("images/COCO_train2014_a.jpg")).unwrap();
@@ -111,7 +105,7 @@ fn all_that_is_missing_is_said_at_once() {
     std::fs::remove_file(dir.path().join("train2014/COCO_train2014_a.jpg")).unwrap();
     std::fs::remove_file(dir.path().join("annotations/captions_val2014.json")).unwrap();
     let bare = TRAIN.replace("\"image_id\": 57", "\"image_id\": 9");
-    write(&dir, "annotations/captions_train2014.json", bare.as_bytes());
+    put(&dir, "annotations/captions_train2014.json", bare.as_bytes());
     let said = error(&dir);
     for part in [
         "pictures: 1 (COCO_train2014_a.jpg)",
@@ -145,7 +139,7 @@ fn hostile_annotations_are_refused() {
     ];
     for (text, part) in cases {
         let dir = downloaded();
-        write(&dir, "annotations/captions_train2014.json", text.as_bytes());
+        put(&dir, "annotations/captions_train2014.json", text.as_bytes());
         assert!(error(&dir).contains(part), "{part} in {}", error(&dir));
     }
     let noise = stackgan_noise::Noise::new(6);
@@ -157,7 +151,7 @@ fn hostile_annotations_are_refused() {
             let at = d.below(bytes.len() as u64) as usize;
             bytes[at] = d.below(256) as u8;
         }
-        write(&dir, "annotations/captions_train2014.json", &bytes);
+        put(&dir, "annotations/captions_train2014.json", bytes);
         let _ = Annotations::read(&dir.path().join("annotations/captions_train2014.json"));
     }
 }

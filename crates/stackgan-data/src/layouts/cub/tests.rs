@@ -1,16 +1,13 @@
 //! Tests of the CUB layout: real folders if they are available, and broken ones.
 
 use super::*;
-use crate::formats::pickle::{write_ints, write_strings};
+use crate::formats::pickle::write_ints;
+use crate::testing::{name_list, put};
 
 /// A complete folder of three pictures: two of class 1 for training, one of class 2 for testing.
 pub(crate) fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let write = |name: &str, bytes: &[u8]| {
-        let path = dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    };
+    let write = |name: &str, bytes: &[u8]| drop(put(&dir, name, bytes));
     write("CUB_200_2011/images.txt", b"1 001.A/x.jpg\n2 001.A/y.jpg\r\n3 002.B/b.jpg\n");
     // In another order than images.txt: joined by number.
     write(
@@ -21,14 +18,10 @@ pub(crate) fn folder() -> tempfile::TempDir {
         write(&format!("CUB_200_2011/images/{key}.jpg"), b"a picture");
         write(&format!("text/{key}.txt"), format!("one {key}\ntwo\n").as_bytes());
     }
-    write("train/filenames.pickle", &names(&["001.A/y", "001.A/x"]));
-    write("test/filenames.pickle", &names(&["002.B/b"]));
+    write("train/filenames.pickle", &name_list(&["001.A/y", "001.A/x"]));
+    write("test/filenames.pickle", &name_list(&["002.B/b"]));
     write("train/class_info.pickle", &write_ints(&[1, 1]));
     dir
-}
-
-fn names(names: &[&str]) -> Vec<u8> {
-    write_strings(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
 }
 
 fn error(dir: &tempfile::TempDir) -> String {
@@ -124,15 +117,15 @@ fn hostile_and_mismatched_lists_are_refused() {
     let evil = ["../../etc/passwd", "/etc/passwd", "001.A\\x", "001.A/../../x", "001.A/x\0", ""];
     for evil in evil {
         let dir = folder();
-        std::fs::write(dir.path().join("train/filenames.pickle"), names(&["001.A/y", evil]))
+        std::fs::write(dir.path().join("train/filenames.pickle"), name_list(&["001.A/y", evil]))
             .unwrap();
         let said = error(&dir);
         assert!(said.contains("not safe") && said.contains("entry 1"), "{said}");
     }
     let cases: [(&str, Vec<u8>, &str); 12] = [
-        ("train/filenames.pickle", names(&["001.A/y", "001.A/y"]), "listed twice"),
-        ("train/filenames.pickle", names(&["001.A/y", "002.B/b"]), "listed twice"),
-        ("train/filenames.pickle", names(&["001.A/y", "001.A/z"]), "001.A/z"),
+        ("train/filenames.pickle", name_list(&["001.A/y", "001.A/y"]), "listed twice"),
+        ("train/filenames.pickle", name_list(&["001.A/y", "002.B/b"]), "listed twice"),
+        ("train/filenames.pickle", name_list(&["001.A/y", "001.A/z"]), "001.A/z"),
         ("train/filenames.pickle", write_ints(&[1]), "expected a string"),
         ("train/class_info.pickle", write_ints(&[1]), "expected 2 as "),
         ("train/class_info.pickle", write_ints(&[1, -1]), "entry 1"),
@@ -159,7 +152,7 @@ fn folders_without_numbers_take_the_class_from_the_list() {
             .unwrap();
     }
     write("CUB_200_2011/images.txt", b"1 A/x.jpg\n2 A/y.jpg\n3 002.B/b.jpg\n");
-    write("train/filenames.pickle", &names(&["A/y", "A/x"]));
+    write("train/filenames.pickle", &name_list(&["A/y", "A/x"]));
     write("train/class_info.pickle", &write_ints(&[7, 8]));
     let classes: Vec<u32> =
         read(dir.path(), Reading::default()).unwrap().items.iter().map(|item| item.class).collect();

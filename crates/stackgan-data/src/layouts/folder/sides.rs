@@ -113,15 +113,14 @@ mod tests {
     use crate::Result;
     use crate::dataset::{Dataset, Split};
     use crate::layouts::{Reading, Uncaptioned};
+    use crate::testing::put;
     use std::collections::BTreeSet;
 
     /// A folder with these pictures, each with a caption.
     fn read_as(names: &[&str], table: Option<&str>, uncaptioned: Uncaptioned) -> Result<Dataset> {
         let dir = tempfile::tempdir().unwrap();
         for name in names {
-            let path = dir.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, "").unwrap();
+            let path = put(&dir, name, "");
             if uncaptioned == Uncaptioned::Refuse {
                 std::fs::write(path.with_extension("txt"), "x").unwrap();
             }

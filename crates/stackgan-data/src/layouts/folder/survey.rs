@@ -39,6 +39,8 @@ pub(crate) struct Survey {
     pub(crate) near: Near,
     /// Pictures with captions in a table and beside them; the latter are not used.
     pub(crate) both: Vec<String>,
+    /// Pictures whose captions are of a guessed encoding.
+    pub(crate) guessed: Vec<String>,
     /// Text files without a picture.
     pub(crate) texts_only: Vec<String>,
     /// Pictures in unsupported formats.
@@ -118,12 +120,11 @@ impl Survey {
                 continue;
             }
             let Row { mut captions, class, split, bounds } = row;
-            // Table rows are not counted by position, so empty captions can be dropped.
             captions.retain(|caption| !caption.is_empty());
             let (captions, from) = match text {
                 text if !captions.is_empty() => {
-                    let beside = text.and_then(|text| captions::read(&text).ok());
-                    if beside.is_some_and(|beside| !beside.is_empty() && beside != captions) {
+                    let beside = text.and_then(|text| written(&text).ok());
+                    if beside.is_some_and(|(beside, _)| !beside.is_empty() && beside != captions) {
                         survey.both.push(name);
                     }
                     (captions, Origin::Table)
@@ -136,12 +137,15 @@ impl Survey {
                     survey.uncaptioned.push(name);
                     (Vec::new(), Origin::Class)
                 }
-                Some(text) => match captions::read(&text) {
-                    Ok(captions) if captions.is_empty() => {
+                Some(text) => match written(&text) {
+                    Ok((captions, _)) if captions.is_empty() => {
                         survey.uncaptioned.push(format!("{name} (its text is blank)"));
                         (captions, Origin::Class)
                     }
-                    Ok(captions) => (captions, Origin::Text),
+                    Ok((captions, guessed)) => {
+                        survey.guessed.extend(guessed.then(|| name.clone()));
+                        (captions, Origin::Text)
+                    }
                     Err(error) => {
                         survey.unread.push((name, error));
                         continue;
@@ -215,6 +219,12 @@ impl Survey {
         if !self.texts_only.is_empty() {
             let (n, few) = (counted(self.texts_only.len(), "text"), first_few(&self.texts_only));
             notes.push(format!("{n} beside no picture, not used ({few})"));
+        }
+        if !self.guessed.is_empty() {
+            let (n, few) = (counted(self.guessed.len(), "picture"), first_few(&self.guessed));
+            notes.push(format!(
+                "captions of {n} are not UTF-8 and were read as Windows-1252 ({few}); if they look wrong, save them as UTF-8"
+            ));
         }
         if !self.both.is_empty() {
             let (n, few) = (counted(self.both.len(), "picture"), first_few(&self.both));
@@ -327,6 +337,15 @@ fn whole<T: Copy>(said: &[Option<T>], dir: &Path, what: &str) -> Result<Option<V
         (format!("all {} with a {what}, or none", said.len()), format!("{n} with one")),
         format!("fill in the {what} of every picture, or take the column out"),
     ))
+}
+
+/// The captions of a file, and whether its encoding was guessed. No embeddings count its lines, as
+/// those of CUB's files do, so blank lines are no captions, wherever they are.
+fn written(file: &Path) -> Result<(Vec<String>, bool)> {
+    let bytes = captions::bytes(file)?;
+    let mut captions = captions::parse(&bytes, file)?;
+    captions.retain(|caption| !caption.is_empty());
+    Ok((captions, captions::is_guessed(&bytes)))
 }
 
 fn twice(file: &Path, place: &str, found: &str) -> Error {

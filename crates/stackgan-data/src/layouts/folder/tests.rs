@@ -3,13 +3,12 @@
 
 use super::*;
 use crate::dataset::BoundingBox;
+use crate::testing::put;
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
-        let path = dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        put(&dir, name, text);
     }
     dir
 }
@@ -33,7 +32,7 @@ fn captions(data: &Dataset) -> Vec<(&str, Vec<&str>)> {
 #[test]
 fn captions_beside_the_pictures() {
     let data = all(&[("b.PNG", ""), ("b.txt", "one\n\nthree\n"), ("a.jpeg", ""), ("a.txt", "a\n")]);
-    assert_eq!(captions(&data), [("a", vec!["a"]), ("b", vec!["one", "", "three"])]);
+    assert_eq!(captions(&data), [("a", vec!["a"]), ("b", vec!["one", "three"])]);
     assert_eq!(data.orientation, Orientation::Upright);
     assert_eq!(data.classes(Split::Train).len(), 2); // one class per picture
     assert_eq!(captions(&all(&[("c.WebP", ""), ("c.txt", "c")])), [("c", vec!["c"])]);
@@ -395,9 +394,7 @@ fn no_folder_shifts_a_caption() {
         let mut table = "file_name,text\n".to_owned();
         for i in 0..n {
             let key = format!("{}{i}", ["", "x/", "y/z/"][d.below(3) as usize]);
-            let path = dir.path().join(format!("{key}.jpg"));
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, "").unwrap();
+            let path = put(&dir, &format!("{key}.jpg"), "");
             let captions: Vec<String> = (0..=d.below(3)).map(|c| format!("{c} of {key}")).collect();
             if d.chance(0.5) {
                 std::fs::write(path.with_extension("txt"), captions.join("\n")).unwrap();
@@ -414,6 +411,16 @@ fn no_folder_shifts_a_caption() {
             }
         }
     }
+}
+
+#[test]
+fn captions_in_another_encoding_are_told() {
+    let dir = folder(&[("a.jpg", ""), ("b.jpg", ""), ("b.txt", "b")]);
+    std::fs::write(dir.path().join("a.txt"), b"caf\xe9").unwrap();
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(captions(&data), [("a", vec!["café"]), ("b", vec!["b"])]);
+    let said = "captions of 1 picture are not UTF-8 and were read as Windows-1252 (a.jpg)";
+    assert!(data.notes.iter().any(|note| note.starts_with(said)), "{:?}", data.notes);
 }
 
 #[test]

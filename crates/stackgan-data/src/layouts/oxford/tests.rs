@@ -1,7 +1,8 @@
 //! Tests of the Oxford-102 layout: drawn folders with each source of the split, and broken ones.
 
 use super::*;
-use crate::formats::pickle::{write_ints, write_strings};
+use crate::formats::pickle::write_ints;
+use crate::testing::{name_list, put};
 
 /// Six classes of two pictures with captions by class: no lists, no labels.
 pub(crate) fn folder() -> tempfile::TempDir {
@@ -9,23 +10,13 @@ pub(crate) fn folder() -> tempfile::TempDir {
     for picture in 1..=12u32 {
         let class = picture.div_ceil(2);
         let extension = if picture == 3 { "JPG" } else { "jpg" };
-        write(&dir, &format!("jpg/image_{picture:05}.{extension}"), b"a picture");
+        put(&dir, &format!("jpg/image_{picture:05}.{extension}"), b"a picture");
         let captions = format!("one of {picture}\ntwo\n");
         let text = format!("text_c10/class_{class:05}/image_{picture:05}.txt");
-        write(&dir, &text, captions.as_bytes());
+        put(&dir, &text, captions);
     }
-    write(&dir, "text_c10/class_00001.t7", b"a tensor of Reed's archive");
+    put(&dir, "text_c10/class_00001.t7", b"a tensor of Reed's archive");
     dir
-}
-
-fn write(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) {
-    let path = dir.path().join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, bytes).unwrap();
-}
-
-fn list(names: &[&str]) -> Vec<u8> {
-    write_strings(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
 }
 
 /// A MATLAB 5 file with one variable `labels` of bytes.
@@ -73,12 +64,12 @@ fn without_lists_a_fifth_of_the_classes_is_kept() {
 #[test]
 fn reed_s_list_and_the_release_s_lists_decide() {
     let dir = folder();
-    write(&dir, "testclasses.txt", b"class_00005\r\nclass_00002\n\n");
+    put(&dir, "testclasses.txt", b"class_00005\r\nclass_00002\n\n");
     let data = read(dir.path(), Reading::default()).unwrap();
     assert_eq!(classes(&data, Split::Test), [2, 5]);
-    write(&dir, "train/filenames.pickle", &list(&["jpg/image_00004", "jpg/image_00001"]));
-    write(&dir, "test/filenames.pickle", &list(&["jpg/image_00012"]));
-    write(&dir, "train/class_info.pickle", &write_ints(&[2, 1]));
+    put(&dir, "train/filenames.pickle", name_list(&["jpg/image_00004", "jpg/image_00001"]));
+    put(&dir, "test/filenames.pickle", name_list(&["jpg/image_00012"]));
+    put(&dir, "train/class_info.pickle", write_ints(&[2, 1]));
     let data = read(dir.path(), Reading::default()).unwrap();
     let keys: Vec<&str> = data.items.iter().map(|item| item.key.as_str()).collect();
     assert_eq!(keys, ["jpg/image_00004", "jpg/image_00001", "jpg/image_00012"]); // the lists' order
@@ -88,20 +79,20 @@ fn reed_s_list_and_the_release_s_lists_decide() {
     std::fs::remove_file(dir.path().join("test/filenames.pickle")).unwrap();
     let data = read(dir.path(), Reading::default()).unwrap();
     assert_eq!(data.notes, ["there are no pictures for testing"]);
-    write(&dir, "test/filenames.pickle", &list(&["jpg/image_00001"]));
+    put(&dir, "test/filenames.pickle", name_list(&["jpg/image_00001"]));
     let error = read(dir.path(), Reading::default()).unwrap_err().to_string();
     assert!(error.contains("listed twice"), "{error}");
-    write(&dir, "test/filenames.pickle", &list(&["jpg/../../image_00001"]));
+    put(&dir, "test/filenames.pickle", name_list(&["jpg/../../image_00001"]));
     assert!(read(dir.path(), Reading::default()).unwrap_err().to_string().contains("not safe"));
 }
 
 #[test]
 fn labels_must_agree_with_the_folders() {
     let dir = folder();
-    write(&dir, "imagelabels.mat", &mat(&[1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]));
+    put(&dir, "imagelabels.mat", mat(&[1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]));
     assert_eq!(Parts::of(dir.path()).mat_labels().unwrap().len(), 12);
     read(dir.path(), Reading::default()).unwrap();
-    write(&dir, "imagelabels.mat", &mat(&[1, 1, 2, 9, 3, 3, 4, 4, 5, 5, 6, 6]));
+    put(&dir, "imagelabels.mat", mat(&[1, 1, 2, 9, 3, 3, 4, 4, 5, 5, 6, 6]));
     let error = read(dir.path(), Reading::default()).unwrap_err().to_string();
     assert!(error.contains("jpg/image_00004") && error.contains("class 9"), "{error}");
 }
@@ -129,10 +120,10 @@ fn what_is_missing_is_listed_or_left_out() {
     let data = read(dir.path(), how).unwrap();
     assert_eq!(data.items.len(), 9);
     assert!(data.notes[0].contains("3 pictures without captions left out"), "{:?}", data.notes);
-    write(&dir, "train/filenames.pickle", &list(&["jpg/image_00001", "jpg/image_00099"]));
+    put(&dir, "train/filenames.pickle", name_list(&["jpg/image_00001", "jpg/image_00099"]));
     let error = read(dir.path(), how).unwrap_err().to_string();
     assert!(error.contains("pictures: 1 (jpg/image_00099)"), "{error}");
-    write(&dir, "text_c10/class_00002/image_00001.txt", b"again\n");
+    put(&dir, "text_c10/class_00002/image_00001.txt", b"again\n");
     assert!(read(dir.path(), how).unwrap_err().to_string().contains("two classes"));
     assert!(
         read(Path::new("/nonexistent"), how)

@@ -5,7 +5,7 @@ use parquet::file::metadata::FileMetaData;
 use parquet::schema::types::Type;
 use serde_json::Value;
 
-use super::super::columns::{CLASSES, ClassColumn, Columns, Found, TEXTS, TextColumns};
+use super::super::columns::{CLASSES, Column, Columns, Found, TEXTS};
 use crate::error::printable;
 use crate::{Error, Result};
 
@@ -245,12 +245,12 @@ impl Asked<'_> {
         self.one_of(&found, what, expected, NAME)
     }
 
-    fn text(&self, stated: &TextColumns, image: &Leaf) -> Result<Vec<Leaf>> {
+    fn text(&self, stated: &Column<Vec<String>>, image: &Leaf) -> Result<Vec<Leaf>> {
         const NAME: &str = "name the column of captions: `--text COLUMN`, more than once for several, or `--text none` for classes alone";
-        if *stated == TextColumns::None {
+        if *stated == Column::None {
             return Ok(Vec::new());
         }
-        if let TextColumns::Named(stated) = stated {
+        if let Column::Named(stated) = stated {
             let named = |name: &String| {
                 let leaf = self.named("--text", name)?;
                 let parts = ("the column holds no captions", "texts, or lists of them");
@@ -279,13 +279,13 @@ impl Asked<'_> {
         Ok(vec![self.one_of(&found, what, expected, NAME)?])
     }
 
-    fn class(&self, stated: &ClassColumn, text: &[Leaf]) -> Result<Option<Leaf>> {
+    fn class(&self, stated: &Column<String>, text: &[Leaf]) -> Result<Option<Leaf>> {
         const NAME: &str =
             "name the column of classes, `--class COLUMN`, or leave them out: `--class none`";
         let found: Vec<&Leaf> = match stated {
-            ClassColumn::None => return Ok(None),
-            ClassColumn::Named(name) => vec![self.named("--class", name)?],
-            ClassColumn::Find => {
+            Column::None => return Ok(None),
+            Column::Named(name) => vec![self.named("--class", name)?],
+            Column::Find => {
                 let free = |leaf: &&Leaf| leaf.is_class() && !text.contains(leaf);
                 let labelled: Vec<&Leaf> = self
                     .leaves
