@@ -1,13 +1,14 @@
 //! Captions with embeddings that were made elsewhere, to paint from; and embeddings whose encoder is named, so that sentences
 //! can be typed for the model that was trained on them.
 
+use std::ffi::OsStr;
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
-use stackgan_core::archive::Archive;
-
-use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training, write_given};
+use crate::common::{
+    TELLING, TINY, WORLD, archive, done, failed, set, stackgan, training, with, write_given,
+};
 use crate::own::painted;
 use crate::reed;
 
@@ -23,8 +24,7 @@ fn vectors(dir: &Path, encoder: &Path, captions: &[String]) -> Vec<Vec<f32>> {
     let encoder = encoder.display().to_string();
     let args = ["--captions", "list.txt", "--output", "v.safetensors", "-q"];
     done(dir, &[&["text", "encode", "--encoder", &encoder], &args[..]].concat());
-    let archive = Archive::from_bytes(&fs::read(dir.join("v.safetensors")).unwrap(), &Device::Cpu);
-    archive.unwrap().tensors["embeddings"].to_vec2().unwrap()
+    archive(&dir.join("v.safetensors")).tensors["embeddings"].to_vec2().unwrap()
 }
 
 /// `given.npy`, and the list of its captions beside it.
@@ -41,7 +41,7 @@ fn other_encoder(dir: &Path) -> PathBuf {
 }
 
 #[track_caller]
-fn refused(dir: &Path, args: &[&str], code: i32, parts: &[&str]) {
+fn refused(dir: &Path, args: &[impl AsRef<OsStr> + Debug], code: i32, parts: &[&str]) {
     let (found, said) = failed(dir, args);
     assert_eq!(found, code, "{args:?}: {said}");
     for part in parts {
@@ -53,9 +53,7 @@ fn refused(dir: &Path, args: &[&str], code: i32, parts: &[&str]) {
 fn the_releases_captions_are_painted_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let mut args = training("1", "2", &dir.join("run"));
-    args.extend(["--set", "optim.lr_g=0.1"].map(str::to_owned)); // words shall be seen at once
-    train(dir, &args);
+    done(dir, &with(&training("1", "2", &dir.join("run")), &TELLING));
     let (encoder, sentences) = (WORLD.encoder(), SENTENCES.map(str::to_owned).to_vec());
     let rows = vectors(dir, &encoder, &sentences);
     fs::write(dir.join("captions.t7"), reed::captions(&sentences, &rows)).unwrap();
@@ -105,10 +103,9 @@ fn import<'a>(birds: &'a str, out: &'a str) -> Vec<&'a str> {
 /// Trains on the embeddings in `data`.
 fn trained(dir: &Path, data: &str, run: &str) {
     let file = format!("{data}/prepared-76.safetensors");
-    let mut args = vec!["train", "--stage", "1", "-q", "--run", run, "--data", &file];
-    args.extend(set(TINY));
-    args.extend(["--set", "optim.steps=2", "--set", "optim.lr_g=0.1"]);
-    done(dir, &args);
+    let args = ["train", "--stage", "1", "-q", "--run", run, "--data", &file];
+    let steps = ["--set", "optim.steps=2"];
+    done(dir, &[&args[..], &set(TINY), &steps, &TELLING].concat());
 }
 
 #[test]
@@ -122,27 +119,16 @@ fn sentences_are_typed_for_a_model_of_embeddings_whose_encoder_is_known() {
     let rows = vectors(dir, &encoder, &captions);
     npy(dir, &captions, &rows);
     let (encoder, other) = (encoder.display().to_string(), other.display().to_string());
-    let made_by = |name: &'static str, encoder: &str| {
-        [&import(&birds, name)[..], &["--made-by", encoder]]
-            .concat()
-            .iter()
-            .map(|&s| s.to_owned())
-            .collect::<Vec<_>>()
-    };
-    let wrong = made_by("known", &other);
-    let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
-    refused(
-        dir,
-        &wrong,
-        3,
-        &["given.npy", "compared captions", "the median difference is", "do: "],
-    );
+    let known = import(&birds, "known");
+    let wrong = [&known[..], &["--made-by", &other]].concat();
+    let parts = ["given.npy", "compared captions", "the median difference is", "do: "];
+    refused(dir, &wrong, 3, &parts);
     assert!(!dir.join("known/embeddings.safetensors").exists());
     let none = ["data", "import", &birds, "--out", "new", "--made-by", &encoder];
     refused(dir, &none, 2, &["--embeddings"]);
     assert!(!dir.join("new").exists());
 
-    done(dir, &made_by("known", &encoder).iter().map(String::as_str).collect::<Vec<_>>());
+    done(dir, &[&known[..], &["--made-by", &encoder]].concat());
     trained(dir, "known", "low");
     let info = done(dir, &["model", "info", "low", "--json"]);
     assert!(!info.contains("imported-"), "{info}");

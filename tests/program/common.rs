@@ -1,48 +1,80 @@
 //! Runs the program, and makes a small dataset with an encoder that all tests share.
 
+use std::ffi::OsStr;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{self, Output};
 use std::sync::LazyLock;
 
 use assert_cmd::Command;
+use candle_core::Device;
+use serde_json::Value;
+use stackgan_core::archive::Archive;
 
-/// Settings for such small networks and short runs that a run takes seconds. The batch of Stage-II
-/// is set where it is needed.
+/// Settings for such small networks and short runs that a run takes seconds.
 pub(crate) const TINY: &[&str] = &[
     "net.gf=4",
     "net.df=4",
     "net.cond_dim=4",
     "net.z_dim=4",
     "net.channel_floor=4",
-    "optim.batch=4",
+    "optim.batch=2",
     "run.report_every=1",
     "run.sample_every=100",
     "run.checkpoint_every=2",
     "run.prefetch=1",
 ];
 
-/// Returns the program in its own folder, without the settings of the user who runs the tests.
-pub(crate) fn stackgan(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
-    for name in ["STACKGAN_HOME", "STACKGAN_CONFIG", "STACKGAN_DEVICE", "STACKGAN_THREADS"] {
-        command.env_remove(name);
+/// With these settings two steps are enough for pictures that words and noise change. After two steps
+/// of two pictures, all come out alike.
+pub(crate) const TELLING: [&str; 4] = ["--set", "optim.lr_g=0.1", "--set", "optim.batch=4"];
+
+/// Returns the program in its own folder, without the settings of the user who runs the tests. It is
+/// started by the command `other`, which takes it as its last arguments, unless that is empty.
+pub(crate) fn program(dir: &Path, other: &[&str]) -> process::Command {
+    let binary = assert_cmd::cargo::cargo_bin!("stackgan").as_os_str();
+    let mut words = other.iter().map(OsStr::new).chain([binary]);
+    let mut command = process::Command::new(words.next().unwrap());
+    command.args(words);
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"STACKGAN_") {
+            command.env_remove(name);
+        }
     }
-    command.env("HF_HUB_OFFLINE", "1"); // tests need no network
-    command.current_dir(dir).args(args);
+    command.env("HF_HUB_OFFLINE", "1").current_dir(dir); // tests need no network
+    command
+}
+
+/// Returns [`program`] with arguments, for its output and what it reads from stdin.
+pub(crate) fn stackgan(dir: &Path, args: &[impl AsRef<OsStr>]) -> Command {
+    let mut command = Command::from_std(program(dir, &[]));
+    command.args(args);
     command
 }
 
 /// Runs a command that must exit with code 0, and returns its stdout.
-pub(crate) fn done(dir: &Path, args: &[&str]) -> String {
+pub(crate) fn done(dir: &Path, args: &[impl AsRef<OsStr> + Debug]) -> String {
     let output = stackgan(dir, args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
     slashes(text(&output.stdout))
 }
 
+/// Runs a command that must answer in JSON with code 0.
+pub(crate) fn json(dir: &Path, args: &[impl AsRef<OsStr> + Debug]) -> Value {
+    serde_json::from_str(&done(dir, args)).unwrap()
+}
+
 /// Runs a command, and returns its exit code and stderr.
-pub(crate) fn failed(dir: &Path, args: &[&str]) -> (i32, String) {
+pub(crate) fn failed(dir: &Path, args: &[impl AsRef<OsStr>]) -> (i32, String) {
     let Output { status, stderr, .. } = stackgan(dir, args).output().unwrap();
     (status.code().unwrap_or(-1), slashes(text(&stderr)))
+}
+
+/// Runs a training whose time is used up after one step, and returns its stderr.
+pub(crate) fn one_step(dir: &Path, args: &[String]) -> String {
+    let (code, said) = failed(dir, &with(args, &["--max-hours", "1e-9"]));
+    assert_eq!(code, 75, "{said}");
+    said
 }
 
 /// What was said, with `/` between the names of paths on every system.
@@ -121,9 +153,31 @@ pub(crate) fn training(stage: &str, steps: &str, run: &Path) -> Vec<String> {
     args
 }
 
-/// As `done`, for owned arguments.
-pub(crate) fn train(dir: &Path, args: &[String]) -> String {
-    done(dir, &args.iter().map(String::as_str).collect::<Vec<_>>())
+/// Returns arguments with `more` of them.
+pub(crate) fn with(args: &[String], more: &[&str]) -> Vec<String> {
+    args.iter().cloned().chain(more.iter().map(|&arg| arg.to_owned())).collect()
+}
+
+/// Returns arguments without an option and its value.
+pub(crate) fn without(mut args: Vec<String>, option: &str) -> Vec<String> {
+    let at = args.iter().position(|arg| arg == option).unwrap();
+    args.drain(at..at + 2);
+    args
+}
+
+/// Returns the record in a run's folder.
+pub(crate) fn record(run: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap()
+}
+
+/// Returns the path of a file that other programs made.
+pub(crate) fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
+}
+
+/// Reads a file of tensors.
+pub(crate) fn archive(path: &Path) -> Archive {
+    Archive::from_bytes(&std::fs::read(path).unwrap(), &Device::Cpu).unwrap()
 }
 
 /// Returns the commands and subcommands that the help lists: `data`, `data import`, and so on.

@@ -8,15 +8,15 @@ use image::codecs::png::PngDecoder;
 use serde_json::Value;
 use stackgan_core::{Provenance, Stage};
 
-use crate::common::{WORLD, done, failed, stackgan, train, training};
+use crate::common::{TELLING, WORLD, done, failed, json, stackgan, training, with};
 use crate::errors::four_parts;
+#[cfg(unix)]
+use crate::folder::{signal, start, wait_for};
 
 /// Returns a folder with a Stage-I model, `run`, whose pictures depend on words and noise.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let mut args = training("1", "2", &dir.path().join("run"));
-    args.extend(["--set", "optim.lr_g=0.1"].map(str::to_owned)); // so that words have an effect
-    train(dir.path(), &args);
+    done(dir.path(), &with(&training("1", "2", &dir.path().join("run")), &TELLING));
     dir
 }
 
@@ -189,8 +189,7 @@ fn an_animation_passes_every_seed() {
     let folder = folder();
     let dir = folder.path();
     let asked = ["-p", "a red bird", "--seeds", "3,0,7", "--frames", "9", "--json", "--out", "a"];
-    let said = done(dir, &[&["interpolate", "-m", "run", "-q"], &asked[..]].concat());
-    let facts: Value = serde_json::from_str(&said).unwrap();
+    let facts = json(dir, &[&["interpolate", "-m", "run", "-q"], &asked[..]].concat());
     assert_eq!((&facts["frames"], &facts["stops"][2]["seed"]), (&Value::from(9), &Value::from(7)));
     let way = frames(&dir.join(facts["file"].as_str().unwrap()));
     let alone = painted(dir, "generate", &["-p", "a red bird", "--seeds", "3,0,7", "--out", "b"]);
@@ -223,34 +222,24 @@ fn an_animation_passes_every_seed() {
 #[cfg(unix)]
 #[test]
 fn an_animation_that_a_signal_ends_leaves_nothing() {
-    use std::process::{Command, Stdio};
     let folder = folder();
     let dir = folder.path();
     let in_a = || -> Vec<PathBuf> {
         let entries = fs::read_dir(dir.join("a")).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     };
-    for (signal, expected, more) in [("INT", 130, None), ("TERM", 143, Some("--each"))] {
+    let painted = |file: &PathBuf| file.metadata().is_ok_and(|facts| facts.len() > 100_000);
+    for (name, expected, more) in [("-INT", 130, &[][..]), ("-TERM", 143, &["--each"])] {
         let ways = ["-p", "a red bird", "--seeds", "0,1", "--frames", "10000", "--out", "a"];
-        let child = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
-            .current_dir(dir)
-            .args([&["interpolate", "-m", "run"], &ways[..]].concat())
-            .args(more)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let waiting = std::time::Instant::now();
-        while !in_a().iter().any(|file| file.metadata().is_ok_and(|facts| facts.len() > 100_000)) {
-            assert!(waiting.elapsed().as_secs() < 120, "nothing is painted");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        let args = [&["interpolate", "-m", "run"], &ways[..], more].concat();
+        let mut child = start(dir, &args);
+        wait_for("many frames", &mut child, || in_a().iter().any(painted));
+        signal(&child, name);
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(expected), "{said}");
         assert!(said.contains("stopped; a/interpolation.png is not written"), "{said}");
-        assert_eq!(in_a(), <Vec<PathBuf>>::new(), "{signal}");
+        assert_eq!(in_a(), <Vec<PathBuf>>::new(), "{name}");
     }
 }
 
@@ -265,9 +254,7 @@ fn forged(file: &Path, to: &Path, change: impl FnOnce(&mut Provenance, &mut Vec<
 fn pictures_are_painted_again_and_compared() {
     let folder = folder();
     let dir = folder.path();
-    let mut high = training("2", "1", &dir.join("high"));
-    high.extend(["--stage1", "run", "--set", "optim.batch=2"].map(str::to_owned));
-    train(dir, &high);
+    done(dir, &with(&training("2", "1", &dir.join("high")), &["--stage1", "run"]));
     let generate = ["generate", "-m", "high", "-q", "--out", "a"];
     let said = done(
         dir,
@@ -345,9 +332,7 @@ fn a_picture_that_cannot_be_judged_leaves_the_others() {
     let verdicts: Vec<Value> = documents(&lines).iter().map(|f| f["verdict"].clone()).collect();
     assert_eq!(verdicts, ["differs", "refused", "refused"]);
 
-    let mut args = training("1", "1", &dir.join("other"));
-    args.extend(["--seed", "1"].map(str::to_owned));
-    train(dir, &args);
+    done(dir, &with(&training("1", "1", &dir.join("other")), &["--seed", "1"]));
     let (said, _) = Provenance::read(&fs::read(&files[0]).unwrap()).unwrap();
     let (code, _, error) = judged(dir, &["-m", "other", file(0)]);
     assert_eq!(code, 3, "{error}");

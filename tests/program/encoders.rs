@@ -3,23 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use stackgan_core::archive::Archive;
 
-use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training, write_given};
+use crate::common::{
+    TELLING, TINY, WORLD, archive, done, failed, golden, json, one_step, set, stackgan, training,
+    with, without, write_given,
+};
 use crate::lite0::lite0;
 use crate::reed::{self, Kind};
 use crate::tiny_bert;
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
-}
-
-pub(crate) fn archive(path: &Path) -> Archive {
-    Archive::from_bytes(&fs::read(path).unwrap(), &Device::Cpu).unwrap()
-}
 
 /// Returns the captions of the fixture, and the weights and the embeddings of one variant.
 fn fixture(variant: &str) -> (Vec<String>, BTreeMap<String, Tensor>, Tensor) {
@@ -160,11 +155,8 @@ pub(crate) fn bert(dir: &Path, name: &str, seed: u64) {
 
 /// Returns the arguments to train on the shared birds with another encoder.
 fn with_encoder(stage: &str, run: &Path, encoder: &str, more: &[&str]) -> Vec<String> {
-    let mut args = training(stage, "2", run);
-    let at = args.iter().position(|arg| arg == "--encoder").unwrap();
-    encoder.clone_into(&mut args[at + 1]);
-    args.extend(more.iter().map(|&arg| arg.to_owned()));
-    args
+    let args = without(training(stage, "2", run), "--encoder");
+    with(&with(&args, &["--encoder", encoder]), more)
 }
 
 /// The model records the encoder and finds it again. Standardisation is part of the model, because
@@ -176,9 +168,8 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     bert(dir, "bert", 1);
     bert(dir, "other", 2);
     let (low, high) = (dir.join("low"), dir.join("high"));
-    train(dir, &with_encoder("1", &low, "bert", &["--set", "data.embedding_standardise=true"]));
-    let info = done(dir, &["model", "info", "low", "--json"]);
-    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    done(dir, &with_encoder("1", &low, "bert", &["--set", "data.embedding_standardise=true"]));
+    let info = json(dir, &["model", "info", "low", "--json"]);
     let source = info["info"]["encoder_source"].as_str().unwrap();
     assert!(Path::new(source).is_absolute() && source.ends_with("bert"), "{source}");
     assert!(info["info"]["encoder"].is_null() && info["info"]["stage1"]["net"]["text_dim"] == 8);
@@ -223,14 +214,11 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
         assert!(said.contains(part), "no {part} in {said}");
     }
     // Stage-II uses the encoder of its Stage-I automatically, and no other.
-    let mut args = training("2", "2", &high);
-    let at = args.iter().position(|arg| arg == "--encoder").unwrap();
-    args.drain(at..at + 2);
-    args.extend(["--stage1", "low", "--set", "optim.batch=2"].map(str::to_owned));
-    train(dir, &args);
+    let args = without(training("2", "2", &high), "--encoder");
+    done(dir, &with(&args, &["--stage1", "low"]));
     done(dir, &["generate", "-m", "high", "-p", "a red bird", "--out", "of-high", "-q"]);
     let refused = with_encoder("2", &dir.join("no"), "other", &["--stage1", "low"]);
-    let (code, said) = failed(dir, &refused.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, said) = failed(dir, &refused);
     assert!(code == 2 && said.contains("trained with other embeddings"), "{code} {said}");
     // After it has been moved, its path can be given.
     fs::rename(dir.join("bert"), dir.join("moved")).unwrap();
@@ -253,9 +241,9 @@ fn a_model_of_a_sentence_encoder_is_measured() {
     bert(dir, "bert", 1);
     let run = dir.join("run");
     let measured = ["--eval-every", "2", "--eval-metrics", "variety", "--eval-num", "20"];
-    let settings = ["--set", "data.embedding_standardise=true", "--set", "optim.lr_g=0.1"];
-    let more = [&measured[..], &settings].concat();
-    train(dir, &with_encoder("1", &run, "bert", &more));
+    let setting = ["--set", "data.embedding_standardise=true"];
+    let more = [&measured[..], &setting, &TELLING].concat();
+    done(dir, &with_encoder("1", &run, "bert", &more));
     let lines = fs::read_to_string(run.join("eval.jsonl")).unwrap();
     let line: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     let value = &line["measures"][0]["value"];
@@ -278,13 +266,11 @@ fn a_model_of_a_sentence_encoder_is_measured() {
         ["eval", "-m", "run", "--data", &birds, "--embeddings", "e.safetensors", "--num", "20"];
     let again =
         [&again[..], &["--metrics", "variety", "--bootstrap", "0", "--json", "-q"]].concat();
-    let again: serde_json::Value = serde_json::from_str(&done(dir, &again)).unwrap();
-    assert_eq!(&again["measures"][0]["value"], value);
+    assert_eq!(&json(dir, &again)["measures"][0]["value"], value);
     // By the encoder itself, where it was and where it is.
-    let read = |more: &[&str]| -> serde_json::Value {
+    let read = |more: &[&str]| {
         let args = ["eval", "-m", "run", "--data", &birds, "--num", "20", "--metrics", "variety"];
-        let args = [&args[..], &["--bootstrap", "0", "--json", "-q"], more].concat();
-        serde_json::from_str(&done(dir, &args)).unwrap()
+        json(dir, &[&args[..], &["--bootstrap", "0", "--json", "-q"], more].concat())
     };
     assert_eq!(&read(&[])["measures"][0]["value"], value);
     fs::rename(dir.join("bert"), dir.join("moved")).unwrap();
@@ -293,7 +279,7 @@ fn a_model_of_a_sentence_encoder_is_measured() {
     // They are standardised in the same way as sentences.
     let painted = |more: &[&str]| -> (String, String) {
         let args = [&["generate", "-m", "run", "--json", "--out", "out", "-q"], more].concat();
-        let facts: serde_json::Value = serde_json::from_str(&done(dir, &args)).unwrap();
+        let facts = json(dir, &args);
         let text = |key: &str| facts[key].as_str().unwrap().to_owned();
         (text("caption"), text("pixels_sha256"))
     };
@@ -307,7 +293,7 @@ fn a_model_takes_no_other_encoder_than_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let run = dir.join("run");
-    train(dir, &training("1", "2", &run));
+    done(dir, &training("1", "2", &run));
     let own = WORLD.encoder().display().to_string();
     done(dir, &["generate", "-m", "run", "-p", "a bird", "--encoder", &own, "--out", "out", "-q"]);
     bert(dir, "bert", 1);
@@ -371,7 +357,7 @@ fn pictures_are_matched_by_an_encoder_that_sees_them() {
         let stats = fs::read_to_string(dir.join(run).join("stats.jsonl")).unwrap();
         serde_json::from_str(stats.lines().next().unwrap()).unwrap()
     };
-    train(dir, &training("1", "2", &dir.join("seen")));
+    done(dir, &training("1", "2", &dir.join("seen")));
     assert!(first("seen")["matching"].as_f64().unwrap() > 0.0);
     let model = archive(&dir.join("seen/model.safetensors"));
     assert!(model.tensors.keys().all(|name| !name.starts_with("image.")));
@@ -383,7 +369,7 @@ fn pictures_are_matched_by_an_encoder_that_sees_them() {
     let blind = |run: &str, more: &[&str]| {
         let mut args = with_encoder("1", &dir.join(run), "bert", more);
         args.retain(|arg| arg != "-q");
-        stackgan(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap()
+        stackgan(dir, &args).output().unwrap()
     };
     let output = blind("off", &[]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -399,13 +385,10 @@ fn pictures_are_matched_by_an_encoder_that_sees_them() {
     // Stage-II reads sentences with the Stage-I model's encoder, which has no image side. With the
     // encoder's file, matching is possible.
     let high = |run: &str, encoder: bool| {
-        let mut args = training("2", "2", &dir.join(run));
-        args.extend(["--set", "loss.matching=1", "--stage1", "seen"].map(str::to_owned));
-        if !encoder {
-            let at = args.iter().position(|arg| arg == "--encoder").unwrap();
-            args.drain(at..at + 2);
-        }
-        stackgan(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap()
+        let args = training("2", "2", &dir.join(run));
+        let args = if encoder { args } else { without(args, "--encoder") };
+        let args = with(&args, &["--set", "loss.matching=1", "--stage1", "seen"]);
+        stackgan(dir, &args).output().unwrap()
     };
     assert_eq!(high("without", false).status.code(), Some(2));
     assert!(high("with", true).status.success());
@@ -428,7 +411,7 @@ fn pictures_are_matched_through_a_network_of_features() {
     // `eval` gives its judges features at the network's training size.
     let parts =
         ["--features", "lite0.safetensors", "--judge", "text.safetensors", "--metrics", "rp"];
-    train(dir, &training("1", "1", &dir.join("plain")));
+    done(dir, &training("1", "1", &dir.join("plain")));
     let (code, text) =
         failed(dir, &[&["eval", "-m", "plain", "--data", &birds][..], &parts].concat());
     assert!(code == 2 && text.contains("at 64 pixels") && text.contains("at 224 pixels"), "{text}");
@@ -440,31 +423,22 @@ fn pictures_are_matched_through_a_network_of_features() {
     };
     let (run, whole) = (dir.join("run"), dir.join("whole"));
     let args = matched(&run, &[]);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (code, text) = failed(dir, &args);
     assert!(code == 2 && text.contains("`--features` names no network") && !run.exists(), "{text}");
 
     for (encoder, why) in [(None, "loss.matching = 0"), (Some(WORLD.encoder()), "looks at pixels")]
     {
         let encoder = encoder.map_or("text.safetensors".into(), |file| file.display().to_string());
-        let mut args =
-            with_encoder("1", &dir.join(why), &encoder, &["--features", "lite0.safetensors"]);
+        let matching = format!("loss.matching={}", u8::from(why != "loss.matching = 0"));
+        let more = ["--features", "lite0.safetensors", "--set", &matching];
+        let mut args = with_encoder("1", &dir.join(why), &encoder, &more);
         args.retain(|arg| arg != "-q");
-        args.extend([
-            "--set".to_owned(),
-            format!("loss.matching={}", u8::from(why != "loss.matching = 0")),
-        ]);
-        let output =
-            stackgan(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap();
+        let output = stackgan(dir, &args).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("`--features` is not used: ") && said.contains(why), "{said}");
     }
-    train(dir, &matched(&whole, &["--features", "lite0.safetensors"]));
-    let mut args = matched(&run, &["--features", "lite0.safetensors"]);
-    args.extend(["--max-hours", "1e-9"].map(str::to_owned));
-    let stopped =
-        stackgan(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap();
-    assert_eq!(stopped.status.code(), Some(75), "{}", String::from_utf8_lossy(&stopped.stderr));
+    done(dir, &matched(&whole, &["--features", "lite0.safetensors"]));
+    one_step(dir, &matched(&run, &["--features", "lite0.safetensors"]));
     done(dir, &["train", "--stage", "1", "-q", "--run", "run"]);
     let last = |run: &Path| fs::read(run.join("checkpoints/step-0000002.safetensors")).unwrap();
     assert!(last(&run) == last(&whole));
@@ -481,14 +455,10 @@ fn a_second_discriminator_sees_through_features() {
     let weights = Archive { tensors: lite0(), ..Archive::default() };
     fs::write(dir.join("lite0.safetensors"), weights.to_bytes().unwrap()).unwrap();
     let projected = |stage: &str, run: &str, more: &[&str]| {
-        let mut args = training(stage, "2", &dir.join(run));
         let set = ["--set", "loss.projected=1", "--set", "run.checkpoint_every=1"];
-        args.extend(set.iter().chain(more).map(|&arg| arg.to_owned()));
-        args
+        with(&with(&training(stage, "2", &dir.join(run)), &set), more)
     };
-    let fails =
-        |args: Vec<String>| failed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>());
-    let (code, text) = fails(projected("1", "none", &[]));
+    let (code, text) = failed(dir, &projected("1", "none", &[]));
     assert!(code == 2 && !dir.join("none").exists(), "{text}");
     for part in ["loss.projected, from: --set", "found no `--features`", "--features FILE"] {
         assert!(text.contains(part), "{part}: {text}");
@@ -499,10 +469,9 @@ fn a_second_discriminator_sees_through_features() {
     assert!(code == 2 && text.contains("preset photo-projected-stage1"), "{text}");
     assert!(!text.contains("encoder"), "before an encoder is trained: {text}");
     let features = ["--features", "lite0.safetensors"];
-    train(dir, &projected("1", "first", &features));
-    train(dir, &projected("2", "whole", &[&features[..], &["--stage1", "first"]].concat()));
-    let begun = [&features[..], &["--stage1", "first", "--max-hours", "1e-9"]].concat();
-    assert_eq!(fails(projected("2", "parts", &begun)).0, 75);
+    done(dir, &projected("1", "first", &features));
+    done(dir, &projected("2", "whole", &[&features[..], &["--stage1", "first"]].concat()));
+    one_step(dir, &projected("2", "parts", &[&features[..], &["--stage1", "first"]].concat()));
     // It goes on with an encoder that lies elsewhere now, and says what else is gone.
     let encoder = WORLD.encoder().display().to_string();
     let go_on = ["train", "--stage", "2", "-q", "--run", "parts", "--encoder", &encoder];
@@ -519,8 +488,6 @@ fn a_second_discriminator_sees_through_features() {
     // The network looks at pictures, wherever the vectors of their captions come from.
     let encode = ["text", "encode", "-q", "--encoder", &encoder, "--data", &birds];
     done(dir, &[&encode[..], &["--output", "v.safetensors"]].concat());
-    let mut imported = projected("1", "imported", &features);
-    let at = imported.iter().position(|arg| arg == "--encoder").unwrap();
-    imported[at..at + 2].clone_from_slice(&["--embeddings", "v.safetensors"].map(str::to_owned));
-    train(dir, &imported);
+    let imported = without(projected("1", "imported", &features), "--encoder");
+    done(dir, &with(&imported, &["--embeddings", "v.safetensors"]));
 }

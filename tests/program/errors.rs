@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{WORLD, done, failed, slashes, stackgan, train, training};
+use crate::common::{WORLD, done, failed, one_step, program, slashes, stackgan, training, with};
 
 /// Asserts that an error contains the problem, the place, the expected and found values and a
 /// remedy, once and without a backtrace.
@@ -112,7 +112,7 @@ fn damaged_files_are_code_3_and_name_the_file() {
     assert!(error.contains("a text encoder") && error.contains("--encoder"), "{error}");
     // The same for a checkpoint that is not in its run's folder.
     let run = dir.path().join("run");
-    train(dir.path(), &training("1", "1", &run));
+    done(dir.path(), &training("1", "1", &run));
     let file = "step-0000001.safetensors";
     fs::copy(run.join("checkpoints").join(file), dir.path().join(file)).unwrap();
     let (code, error) = failed(dir.path(), &["generate", "-m", file, "-p", "x"]);
@@ -159,26 +159,12 @@ fn a_damaged_picture_is_found_by_check() {
     assert!(code == 3 && error.contains("prepared-76.safetensors"), "{code} {error}");
 }
 
-#[cfg(unix)]
-#[test]
-fn storage_that_refuses_is_code_6() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("file"), "in the way").unwrap();
-    let args = training("1", "2", &dir.path().join("file").join("run"));
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let (code, error) = failed(dir.path(), &args);
-    assert_eq!(code, 6, "{error}");
-    assert!(error.contains("do: "), "{error}");
-}
-
 #[test]
 fn a_width_that_was_said_and_does_not_fit_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let mut args = training("1", "2", &dir.path().join("run"));
-    args.extend(["--set".to_owned(), "net.text_dim=7".to_owned()]);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    for args in [args.clone(), [&args[..], &["--dry-run"]].concat()] {
-        let (code, error) = failed(dir.path(), &args);
+    let args = with(&training("1", "2", &dir.path().join("run")), &["--set", "net.text_dim=7"]);
+    for dry in [&[][..], &["--dry-run"]] {
+        let (code, error) = failed(dir.path(), &with(&args, dry));
         assert_eq!(code, 2, "{error}");
         four_parts(&error, "net.text_dim = 128");
     }
@@ -189,14 +175,12 @@ fn time_budget_is_code_75_and_the_stop_file_is_code_0() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
     let mut args = training("1", "500", &run);
-    args.extend(["--max-hours".to_owned(), "1e-9".to_owned()]);
-    let budget: Vec<&str> = args.iter().map(String::as_str).filter(|a| *a != "-q").collect();
-    let (code, said) = failed(dir.path(), &budget);
-    assert_eq!(code, 75, "{said}");
+    args.retain(|arg| arg != "-q");
+    let said = one_step(dir.path(), &args);
     assert!(said.contains("stackgan train --stage 1 --run"), "{said}");
     assert!(run.join("model.safetensors").is_file());
     fs::write(run.join("STOP"), "").unwrap();
-    train(dir.path(), &training("1", "500", &run));
+    done(dir.path(), &training("1", "500", &run));
 }
 
 /// A user is never told to remove what this program did not make.
@@ -204,7 +188,7 @@ fn time_budget_is_code_75_and_the_stop_file_is_code_0() {
 fn a_file_in_the_place_of_a_folder_is_told_as_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    train(dir, &training("1", "1", &dir.join("run")));
+    done(dir, &training("1", "1", &dir.join("run")));
     fs::write(dir.join("CUB.tgz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3]).unwrap();
     for (args, words) in [
         (&["data", "import", "CUB.tgz"][..], "this is not a folder"),
@@ -235,9 +219,7 @@ fn a_closed_pipe_is_success() {
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let program = assert_cmd::cargo::cargo_bin!("stackgan");
-        let mut command = std::process::Command::new(program);
-        let output = command.args(args).current_dir(dir.path()).stdout(writer).output().unwrap();
+        let output = program(dir.path(), &[]).args(args).stdout(writer).output().unwrap();
         assert!(output.status.success(), "{args:?}: {:?}", output.status);
         assert!(output.stderr.is_empty(), "{args:?}");
     }
@@ -250,12 +232,12 @@ fn a_closed_pipe_leaves_no_result_out() {
     use std::net::{TcpListener, TcpStream};
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &training("1", "2", &dir.join("run")));
     let closed = |args: &[&str]| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
-        command.args(args).current_dir(dir).stdout(writer);
+        let mut command = program(dir, &[]);
+        command.args(args).stdout(writer);
         command
     };
     let edit = ["edit", "-m", "run", "-p", "a {red,blue,green} bird", "--seeds", "0,1", "-q"];
@@ -293,9 +275,8 @@ fn a_closed_pipe_leaves_no_result_out() {
 #[test]
 fn training_that_becomes_non_finite_is_code_7() {
     let dir = tempfile::tempdir().unwrap();
-    let mut args = training("1", "60", &dir.path().join("run"));
-    args.extend(["--set", "optim.lr_g=1", "--set", "optim.lr_d=1"].map(str::to_owned));
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let rates = ["--set", "optim.lr_g=1", "--set", "optim.lr_d=1"];
+    let args = with(&training("1", "60", &dir.path().join("run")), &rates);
     let (code, error) = failed(dir.path(), &args);
     assert_eq!(code, 7, "{error}");
     four_parts(&error, "at step ");
@@ -337,6 +318,8 @@ fn a_folder_that_is_not_there_is_missing() {
 #[test]
 fn a_refused_run_leaves_no_folder() {
     use std::os::unix::ffi::OsStrExt as _;
+
+    use crate::common::{TINY, set};
     let dir = tempfile::tempdir().unwrap();
     let (birds, encoder) = (WORLD.birds(), WORLD.encoder());
     let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"birds-\xff"));
@@ -345,12 +328,13 @@ fn a_refused_run_leaves_no_folder() {
     for (data, more, expected, place) in [
         (&birds, &judged[..], 4, "--judge"),
         (&birds, &["--eval-every", "1", "--eval-metrics", "rp", "--eval-judge", "none"], 4, "none"),
+        (&birds, &["--set", "optim.batch=100"], 2, "found 100"),
         (&odd, &[], 2, "birds-\\xFF"),
     ] {
         for dry in [&[][..], &["--dry-run"]] {
             let mut command = stackgan(dir.path(), &["train", "--stage", "1", "--data"]);
-            command.arg(data).arg("--encoder").arg(&encoder).args(more).args(dry);
-            let output = command.args(crate::common::set(crate::common::TINY)).output().unwrap();
+            command.arg(data).arg("--encoder").arg(&encoder).args(set(TINY));
+            let output = command.args(more).args(dry).output().unwrap();
             let error = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(expected), "{more:?} {dry:?}: {error}");
             four_parts(error.get(error.find("error: ").unwrap()..).unwrap(), place);

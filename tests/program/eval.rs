@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use stackgan_core::archive::Archive;
 
-use crate::common::{WORLD, done, failed, stackgan, train, training};
+use crate::common::{WORLD, done, failed, json, stackgan, training, with, without};
 use crate::lite0::lite0;
 
 /// A Stage-I model, an encoder with its image side, and untrained weights of EfficientNet-Lite0.
@@ -17,8 +17,8 @@ struct Bench {
 
 static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let run = folder.path().join("run");
-    train(folder.path(), &training("1", "2", &run));
+    let args = training("1", "2", &folder.path().join("run"));
+    done(folder.path(), &with(&args, &["--set", "optim.batch=4"])); // for pictures that differ
     let weights = Archive { tensors: lite0(), ..Archive::default() };
     std::fs::write(folder.path().join("random.safetensors"), weights.to_bytes().unwrap()).unwrap();
     Bench { folder }
@@ -32,21 +32,10 @@ impl Bench {
     /// Returns the arguments of a small measurement, followed by `more`.
     fn args(&self, more: &[&str]) -> Vec<String> {
         let birds = WORLD.birds().display().to_string();
-        let mut args: Vec<String> =
-            ["eval", "-m", "run", "--features", "random.safetensors", "-q", "--data", &birds]
-                .map(str::to_owned)
-                .to_vec();
-        args.extend(more.iter().map(|arg| (*arg).to_owned()));
-        args
+        let args =
+            ["eval", "-m", "run", "--features", "random.safetensors", "-q", "--data", &birds];
+        with(&args.map(str::to_owned), more)
     }
-}
-
-fn refs(args: &[String]) -> Vec<&str> {
-    args.iter().map(String::as_str).collect()
-}
-
-fn json(args: &[String]) -> Value {
-    serde_json::from_str(&done(BENCH.dir(), &refs(args))).unwrap()
 }
 
 /// Every number is given with its network, hash, resize, counts and splits. Random weights never
@@ -71,7 +60,7 @@ fn numbers_come_with_all_that_they_depend_on() {
         "all",
     ];
     let args = BENCH.args(&[&more[..], &["--threads", "1"]].concat());
-    let first = json(&args);
+    let first = json(BENCH.dir(), &args);
     assert_eq!(first["format"], "stackgan-eval/1");
     assert_eq!(first["judge"]["network"], "efficientnet-lite0");
     assert_eq!(first["judge"]["resize"], "bilinear (Pillow)");
@@ -80,6 +69,8 @@ fn numbers_come_with_all_that_they_depend_on() {
     assert_eq!(first["pictures"]["stage"], 1);
     assert_eq!(first["pictures"]["dataset"], "toy");
     assert_eq!(first["pictures"]["model_sha256"].as_str().unwrap().len(), 64);
+    assert!(!first["pictures"]["encoder"].as_str().unwrap().is_empty());
+    assert!(first["pictures"]["arithmetic"].as_str().unwrap().starts_with("cpu "));
     assert_eq!(first["real"]["split"], "all");
     let measures = first["measures"].as_array().unwrap();
     let keys: Vec<&str> = measures.iter().map(|m| m["key"].as_str().unwrap()).collect();
@@ -110,13 +101,13 @@ fn numbers_come_with_all_that_they_depend_on() {
         ("is", ["--candidates", "5"]),
     ] {
         let args = BENCH.args(&[&["--metrics", metric][..], &unused].concat());
-        let (code, said) = failed(BENCH.dir(), &refs(&args));
+        let (code, said) = failed(BENCH.dir(), &args);
         assert!(code == 2 && said.contains(unused[0]), "{said}");
     }
-    let again = json(&BENCH.args(&[&more[..], &["--threads", "2"]].concat()));
+    let again = json(BENCH.dir(), &BENCH.args(&[&more[..], &["--threads", "2"]].concat()));
     assert_eq!(first, again);
 
-    let table = done(BENCH.dir(), &refs(&BENCH.args(&["--num", "20", "--bootstrap", "0"])));
+    let table = done(BENCH.dir(), &BENCH.args(&["--num", "20", "--bootstrap", "0"]));
     for part in [
         "trained on toy",
         "sha256",
@@ -134,14 +125,14 @@ fn gates_have_their_exit_code() {
     let gate = |more: &[&str]| {
         let args =
             BENCH.args(&[&["--metrics", "fid", "--num", "4", "--bootstrap", "0"], more].concat());
-        failed(BENCH.dir(), &refs(&args))
+        failed(BENCH.dir(), &args)
     };
     assert_eq!(gate(&["--max-fd", "1e9"]).0, 0);
     assert_eq!(gate(&["--max-fd", "0"]).0, 5);
     let (code, text) = gate(&["--max-fid", "1e9"]);
     assert!(code == 2 && text.contains("--max-fd"), "{text}");
     let args = BENCH.args(&["--metrics", "is", "--max-fd", "3"]);
-    assert_eq!(failed(BENCH.dir(), &refs(&args)).0, 2);
+    assert_eq!(failed(BENCH.dir(), &args).0, 2);
 }
 
 /// Statistics are written and read in pytorch-fid's format. A set of pictures has distance zero
@@ -160,10 +151,7 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     let shown = shown.display().to_string();
     let common =
         ["eval", "--pictures", &shown, "--data", &birds, "--features", &features, "--json", "-q"];
-    let run = |more: &[&str]| {
-        let text = done(dir.path(), &[&common[..], more].concat());
-        serde_json::from_str::<Value>(&text).unwrap()
-    };
+    let run = |more: &[&str]| json(dir.path(), &[&common[..], more].concat());
     let fid = ["--metrics", "fid", "--bootstrap", "0"];
     let first = run(&[&fid[..], &["--save-stats", "real.npz"]].concat());
     let second = run(&["--metrics", "fid", "--bootstrap", "5", "--stats", "real.npz"]);
@@ -185,11 +173,9 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
 #[test]
 fn a_measure_without_a_number_is_told() {
     let few = |metrics| BENCH.args(&["--metrics", metrics, "--num", "4", "--bootstrap", "0"]);
-    let (code, text) = failed(BENCH.dir(), &refs(&few("is")));
+    let (code, text) = failed(BENCH.dir(), &few("is"));
     assert!(code == 2 && text.contains("ten pictures or more"), "{code} {text}");
-    let mut both = few("kid,is");
-    both.push("--json".to_owned());
-    let document = json(&both);
+    let document = json(BENCH.dir(), &with(&few("kid,is"), &["--json"]));
     assert_eq!(document["measures"].as_array().unwrap().len(), 1);
     let told = document["warnings"].as_array().unwrap().iter().filter_map(Value::as_str);
     assert!(told.into_iter().any(|w| w.starts_with("left out: an inception score")), "{document}");
@@ -284,32 +270,26 @@ fn a_run_measures_itself_and_keeps_its_best() {
     let dir = BENCH.dir();
     let run = dir.join("watched");
     let watched = |steps: &str| {
-        let mut args = training("1", steps, &run);
         let more = ["--eval-every", "2", "--eval-features", "random.safetensors"];
-        args.extend(more.iter().chain(&["--eval-num", "20"]).map(|arg| (*arg).to_owned()));
-        args.extend(["--set", "run.checkpoint_every=2"].map(str::to_owned));
-        args
+        let more = [&more[..], &["--eval-num", "10", "--set", "run.checkpoint_every=2"]].concat();
+        with(&training("1", steps, &run), &more)
     };
     let lines = || -> Vec<Value> {
         let text = std::fs::read_to_string(run.join("eval.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    train(dir, &watched("4"));
+    done(dir, &watched("4"));
     let first = lines();
     assert_eq!(first.iter().map(|l| l["step"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 4]);
     assert_eq!(first[0]["best"], true);
     assert_eq!(first[0]["measures"][0]["key"], "kid");
 
     // The last measurement equals that of `eval` for the model itself.
-    let args = BENCH.args(&["--metrics", "kid", "--num", "20", "--bootstrap", "0", "--json"]);
-    let args: Vec<String> = args
-        .iter()
-        .map(|arg| if arg == "run" { "watched".to_owned() } else { arg.clone() })
-        .collect();
-    assert_eq!(json(&args)["measures"][0]["value"], first[1]["measures"][0]["value"]);
+    let args = BENCH.args(&["--metrics", "kid", "--num", "10", "--bootstrap", "0", "--json"]);
+    let args = with(&without(args, "-m"), &["-m", "watched"]);
+    assert_eq!(json(dir, &args)["measures"][0]["value"], first[1]["measures"][0]["value"]);
 
-    let allowed = ["--allow-change", "optim.steps"].map(str::to_owned);
-    train(dir, &[watched("6"), allowed.to_vec()].concat());
+    done(dir, &with(&watched("6"), &["--allow-change", "optim.steps"]));
     let all = lines();
     assert_eq!(all[..2], first[..]);
     assert_eq!(all[2]["step"], 6);
@@ -325,15 +305,14 @@ fn a_run_measures_itself_and_keeps_its_best() {
     assert_eq!(bytes("best.safetensors") == bytes("model.safetensors"), last_is_best);
 
     let nothing = dir.join("nothing");
-    let mut args = training("1", "4", &nothing);
-    args.extend(["--eval-every", "2", "--eval-features", "inception-fid"].map(str::to_owned));
-    let (code, text) = failed(dir, &refs(&args));
+    let unknown = ["--eval-every", "2", "--eval-features", "inception-fid"];
+    let args = with(&training("1", "4", &nothing), &unknown);
+    let (code, text) = failed(dir, &args);
     assert!(code == 4 && text.contains("stackgan model import"), "{text}");
     assert!(!nothing.join("stats.jsonl").exists(), "no step is taken");
 
-    let mut bad = watched("8");
-    bad.retain(|arg| arg != "--eval-every" && arg != "2");
-    assert_eq!(failed(dir, &refs(&bad)).0, 2, "--eval-num without --eval-every");
+    let bad = without(watched("8"), "--eval-every");
+    assert_eq!(failed(dir, &bad).0, 2, "--eval-num without --eval-every");
 }
 
 /// If a result cannot be written, this is reported before the work; existing files are kept.
@@ -341,7 +320,7 @@ fn a_run_measures_itself_and_keeps_its_best() {
 fn results_are_tried_before_the_work() {
     let dir = BENCH.dir();
     let birds = WORLD.birds().display().to_string();
-    let eval = BENCH.args(&["--metrics", "kid", "--num", "20", "--out", "."]);
+    let eval = BENCH.args(&["--metrics", "kid", "--num", "10", "--out", "."]);
     let train = ["text", "train", "--data", &birds, "--steps", "20", "--out", "."];
     let nearest = ["nearest", "-m", "run", "--data", &birds, "--features", "none"];
     let nearest = |out| [&nearest[..], &["--out", out]].concat();
@@ -349,8 +328,9 @@ fn results_are_tried_before_the_work() {
     std::fs::write(dir.join("own/nearest.png"), "mine").unwrap();
     let (code, text) = failed(dir, &nearest("own"));
     assert!(code == 2 && text.contains("in the way"), "{code} {text}");
-    for args in [&refs(&eval)[..], &train, &nearest("random.safetensors")[..]] {
-        let (code, text) = failed(dir, args);
+    let owned = |args: &[&str]| with(&[], args);
+    for args in [eval, owned(&train), owned(&nearest("random.safetensors"))] {
+        let (code, text) = failed(dir, &args);
         assert!(code == 6 && text.contains("cannot write"), "{text}");
         assert!(!text.contains("pictures"), "worked: {text}");
     }
@@ -367,24 +347,22 @@ fn results_are_tried_before_the_work() {
 fn one_measure_that_fails_leaves_the_others() {
     let dir = BENCH.dir();
     let run = dir.join("partly");
-    let with = |more: &[&str]| {
-        let mut args = training("1", "2", &run);
+    let watched = |more: &[&str]| {
         let common = ["--eval-every", "2", "--eval-features", "random.safetensors", "--eval-num"];
-        args.extend(common.iter().chain(more).map(|arg| (*arg).to_owned()));
-        args
+        with(&training("1", "2", &run), &[&common[..], more].concat())
     };
     let encoder = WORLD.encoder().display().to_string();
-    let rp = ["20", "--eval-metrics", "rp", "--eval-judge", &encoder];
-    let (code, text) = failed(dir, &refs(&with(&rp)));
+    let rp = ["10", "--eval-metrics", "rp", "--eval-judge", &encoder];
+    let (code, text) = failed(dir, &watched(&rp));
     assert!(code == 2 && text.contains("R-precision cannot be measured"), "{text}");
     assert!(!run.join("stats.jsonl").exists(), "a step was taken");
-    let eval = BENCH.args(&["--metrics", "kid,rp", "--num", "20", "--judge", &encoder]);
-    let (code, text) = failed(dir, &refs(&eval));
+    let eval = BENCH.args(&["--metrics", "kid,rp", "--num", "10", "--judge", &encoder]);
+    let (code, text) = failed(dir, &eval);
     assert!(code == 2 && text.contains("option: --candidates"), "{text}");
     assert!(!text.contains("pictures to measure"), "painted: {text}");
 
     // Three pictures have no third neighbours, so precision, the deciding measure, has no number.
-    train(dir, &with(&["3", "--eval-metrics", "pr,kid"]));
+    done(dir, &watched(&["3", "--eval-metrics", "pr,kid"]));
     let line: Value =
         serde_json::from_str(&std::fs::read_to_string(run.join("eval.jsonl")).unwrap()).unwrap();
     assert_eq!(line["best"], false);
@@ -393,7 +371,7 @@ fn one_measure_that_fails_leaves_the_others() {
     assert_eq!(line["measures"].as_array().unwrap().len(), 1);
     assert!(!run.join("best.safetensors").exists());
     let few = BENCH.args(&["--metrics", "pr,variety", "--num", "3", "--json"]);
-    let document = json(&few);
+    let document = json(dir, &few);
     assert_eq!(document["measures"][0]["key"], "variety");
     assert!(document["warnings"].to_string().contains("left out: pr: "), "{document}");
 }
@@ -466,11 +444,9 @@ fn colours_of_other_birds_are_refused() {
     let (code, text) = failed(dir.path(), &pictures);
     assert!(code == 2 && text.contains("R-precision") && text.contains("--model"), "{text}");
     let run = dir.path().join("run");
-    let mut args = training("1", "2", &run);
-    let at = args.iter().position(|arg| arg == "--data").unwrap();
-    args[at + 1] = birds;
-    args.extend(["--eval-every", "2", "--eval-metrics", "colours"].map(str::to_owned));
-    let (code, text) = failed(dir.path(), &refs(&args));
+    let more = ["--data", &birds, "--eval-every", "2", "--eval-metrics", "colours"];
+    let args = with(&without(training("1", "2", &run), "--data"), &more);
+    let (code, text) = failed(dir.path(), &args);
     assert!(code == 2 && text.contains("colours cannot be judged here"), "{text}");
     assert!(!run.join("stats.jsonl").exists(), "a step was taken");
 }

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Child;
+use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use stackgan_core::digest::sha256;
 
 use crate::common::{WORLD, done, failed};
 use crate::errors::four_parts;
+use crate::folder::{start, wait_for};
 use crate::server::{Server, head, honest};
 use crate::writers::{Zipped, zip};
 
@@ -68,14 +69,7 @@ fn with_pictures(dir: &Path) {
 }
 
 fn spawn(dir: &Path, mirror: &str) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
-        .args(["data", "fetch", "cub", "--size", "76", "--from", mirror])
-        .current_dir(dir)
-        .env_remove("STACKGAN_HOME")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    start(dir, &["data", "fetch", "cub", "--size", "76", "--from", mirror])
 }
 
 fn length(path: &Path) -> u64 {
@@ -88,9 +82,8 @@ fn thirty_kills_end_with_the_right_file_and_the_folder_imported() {
     let cub = dir.path().join("data/cub");
     with_pictures(&cub);
     let body = birds_zip();
-    let sum = Sha256::digest(&body);
-    let sums: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    let sums = format!("{sums}  birds.zip\n").into_bytes();
+    let sum = sha256(&body);
+    let sums = format!("{sum}  birds.zip\n").into_bytes();
     let served = body;
     let server = Server::start(move |ask, line| {
         let body = match ask.path.as_str() {
@@ -113,12 +106,7 @@ fn thirty_kills_end_with_the_right_file_and_the_folder_imported() {
         let before = length(&part);
         let enough = before + 1 + u64::from(*step) * 700; // at most 180 kB more
         let mut child = spawn(dir.path(), &server.address);
-        let waiting = Instant::now();
-        while length(&part) < enough {
-            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-            assert!(waiting.elapsed().as_secs() < 60, "nothing comes");
-            std::thread::sleep(Duration::from_micros(500));
-        }
+        wait_for("more bytes", &mut child, || length(&part) >= enough);
         child.kill().unwrap(); // SIGKILL
         child.wait().unwrap();
         assert!(!file.exists() && !cub.join("train").exists());
@@ -130,15 +118,11 @@ fn thirty_kills_end_with_the_right_file_and_the_folder_imported() {
     // Now the file may be completed; the process is killed while it unpacks, moves and imports.
     for n in 0..LATER {
         let mut child = spawn(dir.path(), &server.address);
-        let waiting = Instant::now();
-        while !file.exists() && child.try_wait().unwrap().is_none() {
-            assert!(waiting.elapsed().as_secs() < 60, "it does not end");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_for("the whole file", &mut child, || file.exists());
         std::thread::sleep(Duration::from_millis(n * 12));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(Sha256::digest(fs::read(&file).unwrap()) == sum, "the file is not whole");
+        assert!(sha256(&fs::read(&file).unwrap()) == sum, "the file is not whole");
         let train = cub.join("train");
         assert!(!train.exists() || length(&train.join("large.bin")) == 6 << 20, "half a folder");
     }

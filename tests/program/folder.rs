@@ -1,14 +1,16 @@
 //! Tools for tests of a run folder: start a trainer that can be killed, and read the folder.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Starts a training run that can be killed.
-pub(crate) fn start(dir: &Path, args: &[String]) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
-        .current_dir(dir)
+use crate::common::program;
+
+/// Starts the program, so that it can be killed. Pipes take what it says.
+pub(crate) fn start(dir: &Path, args: &[impl AsRef<OsStr>]) -> Child {
+    program(dir, &[])
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -6,40 +6,32 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
+use crate::common::{
+    self, TINY, WORLD, done, failed, one_step, record, set, stackgan, training, with, without,
+};
 use crate::errors::four_parts;
 use crate::folder::{again, last, newest, start, wait_for};
 
 /// Returns the arguments of a tiny run of `hours`, with intervals that follow from them.
 fn timed(stage: &str, hours: &str, run: &Path) -> Vec<String> {
-    let mut args: Vec<String> =
-        ["train", "--stage", stage, "--hours", hours, "--run"].map(str::to_owned).to_vec();
-    args.push(run.display().to_string());
-    args.extend(["--data".to_owned(), WORLD.birds().display().to_string()]);
-    args.extend(["--encoder".to_owned(), WORLD.encoder().display().to_string()]);
+    let [run, birds, encoder] =
+        [run, &WORLD.birds(), &WORLD.encoder()].map(|path| path.display().to_string());
+    let args = ["train", "--stage", stage, "--hours", hours, "--run", &run];
     let sizes = TINY.iter().copied().filter(|setting| !setting.starts_with("run."));
-    args.extend(set(&sizes.collect::<Vec<_>>()).into_iter().map(str::to_owned));
-    args
-}
-
-fn with(args: &[String], more: &[&str]) -> Vec<String> {
-    args.iter().cloned().chain(more.iter().map(|arg| (*arg).to_owned())).collect()
+    let sizes = set(&sizes.collect::<Vec<_>>());
+    with(&with(&args.map(str::to_owned), &["--data", &birds, "--encoder", &encoder]), &sizes)
 }
 
 fn document(dir: &Path, args: &[String]) -> Value {
-    serde_json::from_str(&train(dir, &with(args, &["--json", "-q"]))).unwrap()
+    common::json(dir, &with(args, &["--json", "-q"]))
 }
 
 fn refused(dir: &Path, args: &[String], place: &str) -> String {
-    let (code, said) = failed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, said) = failed(dir, args);
     assert_eq!(code, 2, "{said}");
     let error = said.find("error: ").map_or(&*said, |at| &said[at..]);
     four_parts(error, place);
     said
-}
-
-fn record(run: &Path) -> Value {
-    serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
 }
 
 fn settings(run: &Path) -> toml::Table {
@@ -54,9 +46,8 @@ fn a_run_takes_about_its_hours_and_its_settings_repeat_it() {
     let run = dir.path().join("run");
     WORLD.birds();
     let started = Instant::now();
-    let args = timed("1", "0.002", &run); // 7.2 seconds
-    let output = stackgan(dir.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
-    let output = { output }.args(["--json"]).output().unwrap();
+    let args = with(&timed("1", "0.002", &run), &["--json"]); // 7.2 seconds
+    let output = stackgan(dir.path(), &args).output().unwrap();
     let seconds = started.elapsed().as_secs_f64();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
@@ -73,7 +64,7 @@ fn a_run_takes_about_its_hours_and_its_settings_repeat_it() {
     assert_eq!(kept["optim"]["epochs"].as_integer(), Some(0));
     assert_eq!((&record(&run)["plan"], &record(&run)["steps"]), (plan, &json!(steps)));
     let number = |name: &str| plan[name].as_f64().unwrap();
-    assert!((number("epochs") - steps as f64 / 8.0).abs() < 1e-9, "32 pictures by 4: {plan}");
+    assert!((number("epochs") - steps as f64 / 16.0).abs() < 1e-9, "32 pictures by 2: {plan}");
     assert!(number("hours") == 0.002 && number("seconds") <= 7.2, "{plan}");
     let taken = steps as f64 * number("seconds_a_step");
     assert!(taken > 0.3 * number("seconds") && taken <= number("seconds"), "{plan}");
@@ -86,11 +77,9 @@ fn a_run_takes_about_its_hours_and_its_settings_repeat_it() {
     assert!(!left.iter().any(|name| name.starts_with('.')), "{left:?}");
 
     let config = run.join("config.toml").display().to_string();
-    let mut again = timed("1", "1", &dir.path().join("again"));
-    again.retain(|arg| arg != "--hours" && arg != "1" && !arg.contains('=') && arg != "--set");
-    let again = with(&again, &["--stage", "1", "--config", &config, "-q"]);
-    let at = again.iter().position(|arg| arg == "--stage").unwrap();
-    train(dir.path(), &[&again[..at], &again[at + 1..]].concat());
+    let again = without(timed("1", "1", &dir.path().join("again")), "--hours");
+    let at = again.iter().position(|arg| arg == "--set").unwrap();
+    done(dir.path(), &with(&again[..at], &["--config", &config, "-q"]));
     assert!(last(&dir.path().join("again"), steps) == last(&run, steps), "other bytes");
 }
 
@@ -113,7 +102,6 @@ fn a_killed_run_goes_on_with_the_steps_that_were_planned() {
     let mut before = newest(&run).unwrap();
     for more in [&["--hours", "0.5"][..], &[]] {
         let args = with(&by_folder, &[more, &["--max-hours", "1e-9"]].concat());
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let output = stackgan(dir.path(), &args).output().unwrap();
         assert_eq!(output.status.code(), Some(75), "{}", String::from_utf8_lossy(&output.stderr));
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -122,15 +110,13 @@ fn a_killed_run_goes_on_with_the_steps_that_were_planned() {
         before = answer["step"].as_u64().unwrap();
         assert_eq!((&record(&run)["plan"], settings(&run)), (&plan, kept.clone()));
     }
-    let dry = train(dir.path(), &with(&by_folder, &["--hours", "0.5", "--dry-run"]));
-    let dry: Value = serde_json::from_str(&dry).unwrap();
+    let dry = common::json(dir.path(), &with(&by_folder, &["--hours", "0.5", "--dry-run"]));
     assert_eq!((&dry["plan"], &dry["goes_on"]), (&plan, &json!(true)));
     let left = plan["steps"].as_u64().unwrap() - before;
     assert_eq!(dry["estimate"]["time"]["steps_left"], left);
-    let more = (before + 40).to_string();
-    let more = ["--set", &format!("optim.steps={more}"), "--allow-change", "optim.steps"];
-    let dry = train(dir.path(), &with(&with(&by_folder, &more), &["--dry-run"]));
-    let dry: Value = serde_json::from_str(&dry).unwrap();
+    let more = format!("optim.steps={}", before + 40);
+    let more = ["--set", &more, "--allow-change", "optim.steps", "--dry-run"];
+    let dry = common::json(dir.path(), &with(&by_folder, &more));
     assert_eq!(dry["estimate"]["time"]["steps_left"], 40, "those of another length");
 
     // Others do not, and nothing changes.
@@ -151,9 +137,7 @@ fn a_planned_run_goes_on_over_the_file_of_settings_that_it_began_with() {
     fs::write(&file, optim + "[run]\ncheckpoint_every = 999\nkeep = 3\n").unwrap();
     let file = file.display().to_string();
     let go_on = |args: &[String], more: &[&str]| {
-        let args = with(args, &[more, &["--config", &file, "--max-hours", "1e-9"]].concat());
-        let (code, said) = failed(dir.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(code, 75, "{said}");
+        one_step(dir.path(), &with(args, &[more, &["--config", &file]].concat()));
         settings(&run)
     };
     let (args, by_folder) =
@@ -179,7 +163,7 @@ fn a_run_that_never_began_is_planned_for_the_hours_that_it_was_told() {
         let args = ["train", "--stage", "1", "--run", run.to_str().unwrap(), "--dry-run"];
         document(dir.path(), &with(&args.map(str::to_owned), more))
     };
-    train(dir.path(), &with(&timed("1", "0.002", &run), &["-q"]));
+    done(dir.path(), &with(&timed("1", "0.002", &run), &["-q"]));
     fs::remove_file(run.join("config.toml")).unwrap();
     fs::remove_file(run.join("stats.jsonl")).unwrap();
     fs::remove_dir_all(run.join("checkpoints")).unwrap();
@@ -189,7 +173,7 @@ fn a_run_that_never_began_is_planned_for_the_hours_that_it_was_told() {
     assert_eq!((&typed["plan"], &typed["settings"]["optim"]["steps"]), (&Value::Null, &json!(9)));
     // What the killed one timed is gone when the next one begins.
     fs::create_dir(run.join(".tmp-timing-x")).unwrap();
-    train(dir.path(), &with(&timed("1", "0.002", &run), &["-q"]));
+    done(dir.path(), &with(&timed("1", "0.002", &run), &["-q"]));
     assert!(!run.join(".tmp-timing-x").exists() && run.join("config.toml").is_file());
 }
 
@@ -197,16 +181,16 @@ fn a_run_that_never_began_is_planned_for_the_hours_that_it_was_told() {
 fn a_dry_run_plans_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let text = train(dir.path(), &with(&timed("1", "0.01", &run), &["-n"]));
+    let text = done(dir.path(), &with(&timed("1", "0.01", &run), &["-n"]));
     let plan = text.lines().find(|line| line.starts_with("hours      0.01: ")).unwrap();
     assert!(plan.contains(" epochs, at ") && !text.contains("eval-every"), "{text}");
     let measuring = ["-n", "--eval-every", "9", "--eval-metrics", "variety"];
-    let text = train(dir.path(), &with(&timed("1", "0.01", &run), &measuring));
+    let text = done(dir.path(), &with(&timed("1", "0.01", &run), &measuring));
     assert!(text.contains("what `--eval-every` measures comes on top"), "{text}");
 
     // Halvings of the learning rate follow the length, and both recipes are timed.
     let coco = ["-n", "--preset", "coco", "--set", "net.residual_blocks=1"];
-    let few = document(dir.path(), &with(&timed("1", "0.004", &run), &coco));
+    let few = document(dir.path(), &with(&timed("1", "0.02", &run), &coco));
     let many = document(dir.path(), &with(&timed("1", "10", &run), &coco));
     let of = |plan: &Value| {
         let (planned, optim) = (&plan["plan"], &plan["settings"]["optim"]);
@@ -227,12 +211,11 @@ fn a_dry_run_plans_and_leaves_nothing() {
 fn stage2_has_hours_too() {
     let dir = tempfile::tempdir().unwrap();
     let low = dir.path().join("runs/00000-toy-stage1");
-    train(dir.path(), &training("1", "1", &low));
+    done(dir.path(), &training("1", "1", &low));
     let run = dir.path().join("two");
     let low = low.display().to_string();
     let more = ["--stage1", &low, "--max-hours", "1e-9", "--json", "-q"];
     let args = with(&timed("2", "0.05", &run), &more);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let output = stackgan(dir.path(), &args).output().unwrap();
     assert_eq!(output.status.code(), Some(75), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -251,7 +234,6 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         assert!(said.contains("from: --set") && said.contains("`--hours 1`"), "{said}");
     }
     let args = with(&timed("1", "1", &run), &["-n"]);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let output = stackgan(dir.path(), &args).env("STACKGAN__OPTIM__STEPS", "9").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && said.contains("STACKGAN__OPTIM__STEPS"), "{said}");
@@ -265,7 +247,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     assert_eq!(dir.path().read_dir().unwrap().count(), 0);
 
     // A run whose steps were given has no hours.
-    train(dir.path(), &training("1", "2", &run));
+    done(dir.path(), &training("1", "2", &run));
     let args = ["train", "--stage", "1", "--run", run.to_str().unwrap(), "--hours", "1"];
     let said = refused(dir.path(), &args.map(str::to_owned), "--hours 1");
     assert!(said.contains("the number of steps with which it began"), "{said}");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Child;
 
-use crate::common::training;
+use crate::common::{training, with};
 use crate::folder::{newest, start, wait_for};
 use crate::ledger::{ledger, times};
 
@@ -29,10 +29,8 @@ fn a_long_run_holds_no_more_than_a_short_one() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
     let steps = times(1500, 20_000) as u64;
-    let mut args = training("1", "1000000", &run);
-    args.extend(
-        ["--set", "run.checkpoint_every=50", "--set", "run.sample_every=50"].map(str::to_owned),
-    );
+    let often = ["--set", "run.checkpoint_every=50", "--set", "run.sample_every=50"];
+    let args = with(&training("1", "1000000", &run), &often);
     let mut child = start(dir.path(), &args);
     let mut most = Vec::new(); // in each third
     for third in 1..=3 {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{WORLD, done, failed, set, train, training};
+use crate::common::{TINY, WORLD, done, failed, set, training, with, without};
 use crate::errors::four_parts;
 use crate::ledger::ledger;
 
@@ -20,16 +20,10 @@ const MODELS: [(&str, &str, &[&str]); 6] = [
 
 fn args(dir: &Path, name: &str, run: &Path) -> Vec<String> {
     let (_, stage, settings) = MODELS.into_iter().find(|(n, ..)| *n == name).unwrap();
-    let mut args = training(stage, "1", run);
-    args.extend(set(settings).into_iter().map(str::to_owned));
-    if stage == "2" {
-        args.extend(["--stage1".to_owned(), dir.join("first").display().to_string()]);
-    }
-    args
-}
-
-fn refs(args: &[String]) -> Vec<&str> {
-    args.iter().map(String::as_str).collect()
+    let args = with(&training(stage, "1", run), &set(settings));
+    let first = dir.join("first").display().to_string();
+    let first = ["--stage1", &first];
+    with(&args, if stage == "2" { &first } else { &[] })
 }
 
 #[test]
@@ -37,17 +31,17 @@ fn a_model_of_other_sizes_or_of_the_other_stage_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     for (name, ..) in MODELS {
-        train(dir, &args(dir, name, &dir.join(name)));
+        done(dir, &args(dir, name, &dir.join(name)));
     }
     let mut pairs = 0;
     for (given, ..) in MODELS {
         for (wanted, _, settings) in MODELS {
             let run = dir.join(format!("{given}-{wanted}"));
-            let mut args = args(dir, wanted, &run);
-            args.extend(["--init-from".to_owned(), dir.join(given).display().to_string()]);
+            let model = dir.join(given).display().to_string();
+            let args = with(&args(dir, wanted, &run), &["--init-from", &model]);
             // The first stage is also part of the two-stage model.
             let fits = given == wanted || (given == "stage2" && wanted == "first");
-            let (code, said) = failed(dir, &refs(&args));
+            let (code, said) = failed(dir, &args);
             assert_eq!(code, if fits { 0 } else { 2 }, "{given} for {wanted}: {said}");
             if !fits {
                 four_parts(&said, "--init-from");
@@ -65,10 +59,10 @@ fn a_model_of_other_sizes_or_of_the_other_stage_is_refused() {
         }
     }
     // The Stage-I model of a Stage-II run must be a model.
-    let mut args = args(dir, "first", &dir.join("none"));
-    args[2] = "2".to_owned();
-    args.extend(["--stage1".to_owned(), WORLD.encoder().display().to_string()]);
-    let (code, said) = failed(dir, &refs(&args));
+    let args = without(args(dir, "first", &dir.join("none")), "--stage");
+    let model = WORLD.encoder().display().to_string();
+    let args = with(&args, &["--stage", "2", "--stage1", &model]);
+    let (code, said) = failed(dir, &args);
     assert!(code == 3, "{said}");
     four_parts(&said, "encoder.safetensors");
     ledger!(
@@ -82,7 +76,7 @@ fn a_model_of_other_sizes_or_of_the_other_stage_is_refused() {
 fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &training("1", "2", &dir.join("run")));
     let cached = fs::read_dir(WORLD.birds().join("prepared")).unwrap();
     let is_ours = |p: &PathBuf| p.file_name().unwrap().to_string_lossy().starts_with("embeddings-");
     let embeddings = cached.map(|entry| entry.unwrap().path()).find(is_ours).unwrap();
@@ -107,7 +101,7 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
         ("prepared", &["train", "--stage", "1", "--encoder", &encoder, "-q", "--data"]),
         ("nothing here", &["replay"]),
     ];
-    let small = set(&[crate::common::TINY, &["optim.steps=1"]].concat());
+    let small = set(&[TINY, &["optim.steps=1"]].concat());
     let mut refused = 0;
     for (wanted, command) in commands {
         for (kind, file) in &files {
@@ -149,18 +143,13 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
 fn a_stage2_draws_with_no_untrained_sigma() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let mean = ["--set", "knobs.conditioning=mean"].map(str::to_owned);
-    let mut low = training("1", "1", &dir.join("low"));
-    low.extend(mean.clone());
-    train(dir, &low);
-    let mut high = training("2", "1", &dir.join("high"));
-    high.extend(["--stage1", "low", "--set", "optim.batch=2"].map(str::to_owned));
+    let mean = ["--set", "knobs.conditioning=mean"];
+    done(dir, &with(&training("1", "1", &dir.join("low")), &mean));
+    let high = with(&training("2", "1", &dir.join("high")), &["--stage1", "low"]);
     for dry in [&[][..], &["--dry-run"]] {
-        let args: Vec<&str> = high.iter().map(String::as_str).chain(dry.iter().copied()).collect();
-        let (code, said) = failed(dir, &args);
+        let (code, said) = failed(dir, &with(&high, dry));
         assert_eq!(code, 2, "{said}");
         four_parts(&said, "`--set knobs.conditioning=mean`");
     }
-    high.extend(mean);
-    train(dir, &high);
+    done(dir, &with(&high, &mean));
 }

@@ -1,7 +1,7 @@
 //! File names that are not UTF-8, and names that lead to the same file: JSON is valid, and no input
 //! is overwritten.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{WORLD, done, failed, stackgan, train, training};
+use crate::common::{WORLD, done, failed, golden, program, stackgan, training};
 use crate::errors::four_parts;
 
 /// `b` and a byte that is not valid UTF-8.
@@ -18,8 +18,8 @@ const ODD: &[u8] = b"b\xff";
 /// Runs the program, which must succeed, with arguments that may be invalid UTF-8. Returns its
 /// stdout as JSON.
 fn told(dir: &Path, args: &[&[u8]]) -> Value {
-    let args: Vec<OsString> = args.iter().map(|arg| OsStr::from_bytes(arg).to_owned()).collect();
-    let output = stackgan(dir, &[]).args(&args).output().unwrap();
+    let args: Vec<&OsStr> = args.iter().map(|arg| OsStr::from_bytes(arg)).collect();
+    let output = stackgan(dir, &args).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{args:?}: {said}");
     serde_json::from_slice(&output.stdout).unwrap()
@@ -29,7 +29,7 @@ fn told(dir: &Path, args: &[&[u8]]) -> Value {
 fn json_has_names_that_are_no_text() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &training("1", "2", &dir.join("run")));
     let odd = dir.join(OsStr::from_bytes(ODD));
     fs::create_dir(&odd).unwrap();
     fs::copy(dir.join("run/model.safetensors"), odd.join("model.safetensors")).unwrap();
@@ -70,7 +70,7 @@ fn json_has_names_that_are_no_text() {
     let plan = [&b"train"[..], b"--stage", b"1", b"-n", b"--json", b"--run", b"b\xff-run"];
     let refused = [&plan[..], &[b"--data", ODD]].concat();
     let refused: Vec<&OsStr> = refused.into_iter().map(OsStr::from_bytes).collect();
-    let output = stackgan(dir, &[]).args(refused).output().unwrap();
+    let output = stackgan(dir, &refused).output().unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0)); // run.json is text
     assert!(begins(&told(dir, &plan)["run"]), "the folder may have any name");
 }
@@ -80,12 +80,11 @@ fn json_has_names_that_are_no_text() {
 fn no_result_takes_the_place_of_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &training("1", "2", &dir.join("run")));
     fs::copy(dir.join("run/model.safetensors"), dir.join("m.safetensors")).unwrap();
     fs::copy(WORLD.encoder(), dir.join("e.safetensors")).unwrap();
     fs::copy(WORLD.prepared(76), dir.join("p.safetensors")).unwrap();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
-    fs::copy(golden.join("stage1_netG_zip.pth"), dir.join("netG.pth")).unwrap();
+    fs::copy(golden("stage1_netG_zip.pth"), dir.join("netG.pth")).unwrap();
     symlink("m.safetensors", dir.join("link")).unwrap();
     fs::write(dir.join("words.txt"), "a red bird\n").unwrap();
     let files = ["m.safetensors", "e.safetensors", "p.safetensors", "netG.pth", "words.txt"];
@@ -131,7 +130,7 @@ fn no_result_takes_the_place_of_what_is_read() {
 fn no_result_takes_the_place_of_another_kind_of_file() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &training("1", "2", &dir.join("run")));
     let (birds, encoder) = (WORLD.birds(), WORLD.encoder());
     let (birds, encoder) = (birds.to_str().unwrap(), encoder.to_str().unwrap());
     let checkpoint = "run/checkpoints/step-0000002.safetensors";
@@ -154,8 +153,7 @@ fn no_result_takes_the_place_of_another_kind_of_file() {
             done(dir, &[command, &[file, "-q"]].concat());
         }
     }
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
-    let state_dict = golden.join("stage1_netG_zip.pth").display().to_string();
+    let state_dict = golden("stage1_netG_zip.pth").display().to_string();
     done(dir, &["model", "import", &state_dict, "--out", "plain.safetensors", "-q"]);
     let export = ["model", "export", "plain.safetensors", "--out"];
     let ours = ["run/model.safetensors", "link", checkpoint, "e.safetensors", "p.safetensors"];
@@ -189,7 +187,7 @@ fn no_result_takes_the_place_of_another_kind_of_file() {
 fn a_model_comes_from_a_pipe_and_not_from_a_device() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &training("1", "2", &dir.join("run")));
     let (code, error) = failed(dir, &["model", "info", "/dev/zero"]);
     assert_eq!(code, 3, "{error}");
     four_parts(&error, "/dev/zero");
@@ -197,9 +195,8 @@ fn a_model_comes_from_a_pipe_and_not_from_a_device() {
         let file = fs::File::open(dir.join("run/model.safetensors")).unwrap();
         let mut cat = std::process::Command::new("cat");
         let mut cat = cat.stdin(file).stdout(std::process::Stdio::piped()).spawn().unwrap();
-        let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
-        let program = program.current_dir(dir).args(args).stdin(cat.stdout.take().unwrap());
-        let output = program.output().unwrap();
+        let pipe = cat.stdout.take().unwrap();
+        let output = program(dir, &[]).args(args).stdin(pipe).output().unwrap();
         assert!(cat.wait().unwrap().success());
         output
     };
@@ -234,7 +231,7 @@ fn a_named_pipe_is_no_model() {
 fn a_picture_that_is_judged_is_not_painted_over_by_a_link() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &training("1", "2", &dir.join("run")));
     let said = done(dir, &["generate", "-m", "run", "-p", "a red bird", "--out", "old", "-q"]);
     let picture = said.trim();
     // Bytes after the end of a PNG are ignored by readers, and would be lost.

@@ -3,9 +3,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::common::{WORLD, done, failed, stackgan, train, training};
+use crate::common::{WORLD, done, failed, golden, json, stackgan, training};
 
 fn holds(file: &Path, text: &str) -> bool {
     std::fs::read(file).unwrap().windows(text.len()).any(|window| window == text.as_bytes())
@@ -19,9 +17,8 @@ fn export<'a>(args: &[&'a str]) -> Vec<&'a str> {
 fn a_model_of_both_stages_becomes_files_that_say_whose_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
     let import = |file: &str, out: &str| {
-        let file = golden.join(file);
+        let file = golden(file);
         done(dir.path(), &["model", "import", file.to_str().unwrap(), "--out", out]);
     };
     import("stage1_netG_zip.pth", "low.safetensors");
@@ -32,8 +29,7 @@ fn a_model_of_both_stages_becomes_files_that_say_whose_they_are() {
     done(dir.path(), &export(&["high.safetensors", "--onnx", "again.onnx"]));
     let bytes = std::fs::read(path("new/high.onnx")).unwrap();
     assert!(bytes == std::fs::read(path("again.onnx")).unwrap(), "equal models are equal bytes");
-    let info = done(dir.path(), &["model", "info", "high.safetensors", "--json"]);
-    let info: Value = serde_json::from_str(&info).unwrap();
+    let info = json(dir.path(), &["model", "info", "high.safetensors", "--json"]);
     for text in [info["sha256"].as_str().unwrap(), "epsilon2", "stage2.upsample4.1.weight"] {
         assert!(holds(&path("again.onnx"), text), "{text}");
     }
@@ -62,7 +58,7 @@ fn a_trained_model_takes_its_encoder_and_sentences_along() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     let run = WORLD.root().join("onnx-run");
-    train(dir.path(), &training("1", "2", &run));
+    done(dir.path(), &training("1", "2", &run));
     let run = run.to_str().unwrap();
     let written = |args: &[&str]| done(dir.path(), &export(&[&[run], args].concat()));
     let said = written(&["--onnx", "birds.onnx", "--onnx-encoder", "words.onnx"]);

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::common::{train, training};
+use crate::common::{done, program, training};
 use crate::folder::{last, saving, stats};
 use crate::ledger::{ledger, times};
 
@@ -23,22 +23,21 @@ fn args(run: &Path) -> Vec<String> {
 /// fails.
 fn traced(run: &Path, log: &Path, inject: Option<&str>) -> std::io::Result<Option<i32>> {
     let folder = run.join("checkpoints");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", &format!("trace={CALLS}"), "-o"]).arg(log);
-    if !inject.is_some_and(|inject| inject.contains("signal")) {
-        command.arg("--seccomp-bpf"); // faster; with it strace 6.1 sends no signals
-    }
-    command.arg("-P").arg(&folder);
+    let mut paths = vec![folder.display().to_string()];
     for step in [0, 2, 4, 6] {
-        for prefix in ["", ".tmp-"] {
-            command.arg("-P").arg(folder.join(format!("{prefix}step-{step:07}.safetensors")));
-        }
+        let file = |prefix: &str| folder.join(format!("{prefix}step-{step:07}.safetensors"));
+        paths.extend(["", ".tmp-"].map(|prefix| file(prefix).display().to_string()));
     }
-    if let Some(inject) = inject {
-        command.args(["-e", &format!("inject={inject}")]);
+    let (log, calls) = (log.display().to_string(), format!("trace={CALLS}"));
+    let mut strace = vec!["strace", "-f", "-qq", "-e", &calls, "-o", &log];
+    if !inject.is_some_and(|inject| inject.contains("signal")) {
+        strace.push("--seccomp-bpf"); // faster; with it strace 6.1 sends no signals
     }
-    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(args(run));
-    command.env("HF_HUB_OFFLINE", "1").stdout(Stdio::null()).stderr(Stdio::null());
+    strace.extend(paths.iter().flat_map(|path| ["-P", path]));
+    let inject = inject.map(|inject| format!("inject={inject}"));
+    strace.extend(inject.iter().flat_map(|inject| ["-e", inject]));
+    let mut command = program(run.parent().unwrap(), &strace);
+    command.args(args(run)).stdout(Stdio::null()).stderr(Stdio::null());
     Ok(command.status()?.code())
 }
 
@@ -58,16 +57,14 @@ fn counted(log: &Path) -> BTreeMap<String, usize> {
 #[test]
 fn how_many_cores_there_are_is_not_read_again_and_again() {
     let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("log");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", "trace=openat", "-o"]).arg(&log);
-    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(args(&dir.path().join("run")));
-    command.env_remove("RAYON_NUM_THREADS").env("HF_HUB_OFFLINE", "1");
+    let strace = ["strace", "-f", "-qq", "-e", "trace=openat", "-o", "log"];
+    let mut command = program(dir.path(), &strace);
+    command.args(args(&dir.path().join("run"))).env_remove("RAYON_NUM_THREADS");
     if !command.output().is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: strace cannot be used here");
         return;
     }
-    let opened = fs::read_to_string(log).unwrap();
+    let opened = fs::read_to_string(dir.path().join("log")).unwrap();
     let reads = opened.lines().filter(|line| line.contains("/proc/cpuinfo")).count();
     assert!(opened.contains("config.toml") && reads <= 4, "/proc/cpuinfo was read {reads} times");
 }
@@ -78,7 +75,7 @@ fn how_many_cores_there_are_is_not_read_again_and_again() {
 fn a_fault_at_every_system_call_of_a_save_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (whole, log) = (dir.path().join("whole"), dir.path().join("log"));
-    train(dir.path(), &args(&whole));
+    done(dir.path(), &args(&whole));
     let counted_run = dir.path().join("counted");
     if !traced(&counted_run, &log, None).is_ok_and(|code| code == Some(0)) {
         eprintln!("skipped: strace cannot be used here");
@@ -108,7 +105,7 @@ fn a_fault_at_every_system_call_of_a_save_loses_nothing() {
             _ => assert!(matches!(code, Some(0 | 6)), "{what}: {code:?}"),
         }
         told += usize::from(code == Some(6));
-        train(dir.path(), &args(&run));
+        done(dir.path(), &args(&run));
         assert!(last(&run, 6) == last(&whole, 6), "{what}: other bytes");
         assert!(stats(&run) == stats(&whole) && !saving(&run), "{what}");
         fs::remove_dir_all(&run).unwrap();

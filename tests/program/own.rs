@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::common::{TINY, WORLD, done, failed, set, write_given};
+use crate::common::{TINY, WORLD, done, failed, json, set, write_given};
 
 /// Width of an embedding.
 const WIDTH: usize = 6;
@@ -58,7 +58,7 @@ fn training<'a>(stage: &'a str, run: &'a str, more: &[&'a str]) -> Vec<&'a str> 
 }
 
 fn model(dir: &Path, run: &str) -> Value {
-    serde_json::from_str(&done(dir, &["model", "info", run, "--json"])).unwrap()
+    json(dir, &["model", "info", run, "--json"])
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn names_of_folders_serve_as_captions() {
     let forms = ["red bird", "a red bird", "a photo of a green bird", "a picture of a green bird"];
     assert_eq!(forms.map(count), [12; 4]);
     assert_eq!(said.lines().count(), 24 * 4);
-    let said = done(dir, &training("1", "run", &["--dry-run", "--set", "optim.batch=2"]));
+    let said = done(dir, &training("1", "run", &["--dry-run"]));
     assert!(said.contains("own, 22 pictures to train on"), "{said}");
     let (code, said) = failed(dir, &[&import[..], &["--kind", "cub"]].concat());
     assert!(code == 2 && said.contains("--kind folder"), "{code} {said}");
@@ -305,8 +305,7 @@ fn what_is_left_out_is_not_counted() {
     let (code, said) = failed(dir, &["data", "check", "own"]);
     assert!(code == 0 && said.contains("4 of 24 pictures cannot be used"), "{code} {said}");
     assert!(!said.contains("--damaged leave-out"), "they are left out already: {said}");
-    let said = done(dir, &["data", "check", "own", "--json", "-q"]);
-    let found: Value = serde_json::from_str(&said).unwrap();
+    let found = json(dir, &["data", "check", "own", "--json", "-q"]);
     let count = |name: &str| found["prepared"][0][name].as_u64().unwrap();
     let (train, test) = (count("train_pictures"), count("test_pictures"));
     assert_eq!(train + test, 20);
@@ -317,7 +316,7 @@ fn what_is_left_out_is_not_counted() {
     let gone =
         |line: &Value| line.as_str().unwrap().contains("4 pictures that cannot be used left out");
     assert!(summary.iter().any(gone), "{summary:?}");
-    let said = done(dir, &training("1", "run", &["--dry-run", "--set", "optim.batch=2"]));
+    let said = done(dir, &training("1", "run", &["--dry-run"]));
     assert!(said.contains(&format!("own, {train} pictures to train on")), "{said}");
 }
 
@@ -361,8 +360,7 @@ fn wide_pictures_and_copies_are_told_and_the_centre_can_be_taken() {
     assert!(centred != squeezed);
     assert!(import(&[]).2 == centred, "it holds for later imports");
     assert!(import(&["--fit", "squeeze"]).2 == squeezed);
-    let document: Value =
-        serde_json::from_str(&done(dir, &["data", "check", "wide", "--json", "-q"])).unwrap();
+    let document = json(dir, &["data", "check", "wide", "--json", "-q"]);
     assert_eq!(document["warnings"].as_array().unwrap().len(), 3, "{document}");
     assert_eq!(document["warnings"][2], copies);
 }
@@ -383,27 +381,6 @@ pub(crate) fn painted(dir: &Path, model: &str, more: &[&str]) -> Vec<(String, St
         (text("caption"), text("pixels_sha256"))
     };
     done(dir, &args).lines().map(of).collect()
-}
-
-/// The embedding of a sentence by the model's encoder, read from a file, gives the same picture as
-/// the sentence.
-#[test]
-fn a_sentence_and_its_embedding_paint_the_same() {
-    let dir = tempfile::tempdir().unwrap();
-    let run = dir.path().join("run");
-    let mut args = crate::common::training("1", "2", &run);
-    args.extend(["--set", "optim.lr_g=0.1"].map(str::to_owned)); // so that words have an effect
-    crate::common::train(dir.path(), &args);
-    let encoder = WORLD.encoder().display().to_string();
-    let sentence = ["-p", "a red bird with a yellow belly"];
-    let encode = ["text", "encode", "--encoder", &encoder, "--output", "red.safetensors", "-q"];
-    done(dir.path(), &[&encode[..], &sentence].concat());
-    let said = painted(dir.path(), "run", &sentence);
-    let given = painted(dir.path(), "run", &["--embeddings", "red.safetensors", "--rows", "0"]);
-    assert_eq!(said[0].1, given[0].1);
-    let other = painted(dir.path(), "run", &["-p", "a blue bird with a long black tail"]);
-    assert_ne!(said[0].1, other[0].1);
-    assert_eq!(given, said, "the file holds its sentence");
 }
 
 #[test]
@@ -446,7 +423,7 @@ fn embeddings_made_elsewhere_are_trained_on() {
     assert!(low["info"]["encoder"].is_null(), "{low}");
     assert!(low["info"]["encoder_fingerprint"].as_str().unwrap().starts_with("imported-"), "{low}");
     assert_eq!(low["info"]["stage1"]["net"]["text_dim"].as_u64(), Some(WIDTH as u64));
-    done(dir, &training("2", "high", &["--stage1", "low", "--set", "optim.batch=2"]));
+    done(dir, &training("2", "high", &["--stage1", "low"]));
     assert_eq!(
         model(dir, "high")["info"]["encoder_fingerprint"],
         low["info"]["encoder_fingerprint"]
@@ -539,7 +516,7 @@ fn a_folder_that_cannot_be_written_has_its_embeddings_too() {
     let checked = done(dir, &["data", "check", "own", "-q"]);
     assert!(checked.contains("embeddings of 6 numbers, one for each caption"), "{checked}");
     done(dir, &training("1", "low", &[]));
-    done(dir, &training("2", "high", &["--stage1", "low", "--set", "optim.batch=2"]));
+    done(dir, &training("2", "high", &["--stage1", "low"]));
     let low = model(dir, "low");
     assert!(low["info"]["encoder_fingerprint"].as_str().unwrap().starts_with("imported-"), "{low}");
     assert_eq!(painted(dir, "high", &["--data", "own", "--rows", "0,3"]).len(), 2);

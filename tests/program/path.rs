@@ -5,69 +5,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::common::{WORLD, done, failed, stackgan, train, training};
+use serde_json::Value;
+
+use crate::common::{WORLD, done, failed, json, one_step, stackgan, training, with};
 
 fn model(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.safetensors")).unwrap()
 }
 
-/// Compares 4 steps with 2 steps, a stop and 2 more, with one and with two threads: five runs give
-/// one model.
+/// Compares 4 steps on one thread with one step, a stop and 3 more on two threads. How many threads
+/// and steps there are otherwise: `crates/stackgan-train/tests/it/exact.rs`.
 #[test]
 fn resume_equals_no_interruption_for_any_number_of_threads() {
     for stage in ["1", "2"] {
         let dir = tempfile::tempdir().unwrap();
-        let extra: Vec<String> = if stage == "2" {
-            let low = dir.path().join("low");
-            train(dir.path(), &training("1", "2", &low));
-            ["--stage1".to_owned(), low.display().to_string()].to_vec()
-        } else {
-            Vec::new()
-        };
+        let mut more: &[&str] = &[];
+        if stage == "2" {
+            done(dir.path(), &training("1", "2", &dir.path().join("low")));
+            more = &["--stage1", "low"];
+        }
         let args = |name: &str, threads: &str| {
-            let mut args = training(stage, "4", &dir.path().join(name));
-            args.extend(extra.clone());
-            args.extend(["--threads".to_owned(), threads.to_owned()]);
-            args
+            let args = with(&training(stage, "4", &dir.path().join(name)), more);
+            with(&args, &["--threads", threads])
         };
-        train(dir.path(), &args("whole", "1"));
+        done(dir.path(), &args("whole", "1"));
         let whole = model(&dir.path().join("whole"));
-        train(dir.path(), &args("threads", "2"));
-        assert!(
-            model(&dir.path().join("threads")) == whole,
-            "stage {stage}: 2 threads, other bytes"
-        );
         // The time budget is used up at the first step, after which the run is saved. Then it is
         // resumed by its folder alone.
-        for threads in ["1", "2"] {
-            let name = format!("cut-{threads}");
-            let run = dir.path().join(&name);
-            let cut: Vec<String> = args(&name, threads)
-                .into_iter()
-                .chain(["--max-hours".into(), "1e-9".into()])
-                .collect();
-            let cut: Vec<&str> = cut.iter().map(String::as_str).collect();
-            assert_eq!(failed(dir.path(), &cut).0, 75);
-            assert!(model(&run) != whole);
-            let folder = run.display().to_string();
-            done(
-                dir.path(),
-                &["train", "--stage", stage, "--run", &folder, "--threads", threads, "-q"],
-            );
-            assert!(
-                model(&run) == whole,
-                "stage {stage}: resumed at {threads} threads, other bytes"
-            );
-        }
-        let stats = fs::read_to_string(dir.path().join("cut-1/stats.jsonl")).unwrap();
-        let steps: Vec<u64> = stats
-            .lines()
-            .map(|l| {
-                serde_json::from_str::<serde_json::Value>(l).unwrap()["step"].as_u64().unwrap()
-            })
-            .collect();
+        let run = dir.path().join("cut");
+        one_step(dir.path(), &args("cut", "2"));
+        assert!(model(&run) != whole);
+        let by_folder = ["train", "--stage", stage, "--run", "cut", "--threads", "2", "-q"];
+        done(dir.path(), &by_folder);
+        assert!(model(&run) == whole, "stage {stage}: resumed, other bytes");
+        let stats = fs::read_to_string(run.join("stats.jsonl")).unwrap();
+        let step = |line: &str| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64();
+        let steps: Vec<_> = stats.lines().map(|line| step(line).unwrap()).collect();
         assert_eq!(steps, [1, 2, 3, 4]);
-        let report = fs::read_to_string(dir.path().join("cut-1/report.html")).unwrap();
+        let report = fs::read_to_string(run.join("report.html")).unwrap();
         assert!(report.contains("<svg") && report.contains("data:image/png;base64,"));
     }
 }
@@ -75,14 +50,11 @@ fn resume_equals_no_interruption_for_any_number_of_threads() {
 #[test]
 fn pictures_are_reproducible_and_say_what_made_them() {
     let dir = tempfile::tempdir().unwrap();
-    let low = dir.path().join("low");
-    train(dir.path(), &training("1", "2", &low));
-    let mut high = training("2", "2", &dir.path().join("high"));
-    high.extend(["--stage1".to_owned(), low.display().to_string()]);
-    train(dir.path(), &high);
+    done(dir.path(), &training("1", "2", &dir.path().join("low")));
+    let high = training("2", "2", &dir.path().join("high"));
+    done(dir.path(), &with(&high, &["--stage1", "low"]));
 
-    let info: serde_json::Value =
-        serde_json::from_str(&done(dir.path(), &["model", "info", "high", "--json"])).unwrap();
+    let info = json(dir.path(), &["model", "info", "high", "--json"]);
     assert_eq!(
         (info["stages"].as_u64(), info["info"]["stage1"]["steps"].as_u64()),
         (Some(2), Some(2))
@@ -130,9 +102,9 @@ fn pictures_are_reproducible_and_say_what_made_them() {
 fn captions_come_from_a_file_or_from_stdin() {
     let dir = tempfile::tempdir().unwrap();
     // Enough steps that captions and noise change whole grey levels.
-    let mut args = training("1", "40", &dir.path().join("run"));
-    args.extend(["--set", "optim.ema=0", "--set", "run.report_every=40"].map(str::to_owned));
-    train(dir.path(), &args);
+    let args = training("1", "40", &dir.path().join("run"));
+    let more = ["--set", "optim.ema=0", "--set", "run.report_every=40"];
+    done(dir.path(), &with(&args, &more));
     fs::write(dir.path().join("captions.txt"), "a red bird\n\na blue bird\n").unwrap();
     let read = |paths: &str| {
         paths.lines().map(|p| fs::read(dir.path().join(p)).unwrap()).collect::<Vec<_>>()
@@ -147,8 +119,7 @@ fn captions_come_from_a_file_or_from_stdin() {
     );
     let output = command.write_stdin("a red bird\n\na blue bird\n").output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
-    let facts: Vec<serde_json::Value> =
-        lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let facts: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(
         facts.iter().map(|f| f["caption"].as_str().unwrap()).collect::<Vec<_>>(),
         ["a red bird", "a blue bird"]
@@ -170,7 +141,7 @@ fn captions_come_from_a_file_or_from_stdin() {
         "-q",
     ];
     let more = done(dir.path(), &more);
-    let more = more.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+    let more = more.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
     let pixels: BTreeSet<String> =
         more.chain(facts).map(|f| f["pixels_sha256"].as_str().unwrap().to_owned()).collect();
     assert_eq!(pixels.len(), 5, "another caption or another seed, the same pixels");
@@ -192,13 +163,11 @@ fn captions_come_from_a_file_or_from_stdin() {
 #[test]
 fn an_encoder_has_one_fingerprint() {
     let dir = tempfile::tempdir().unwrap();
-    train(dir.path(), &training("1", "1", &dir.path().join("run")));
-    let json = |args: &[&str]| -> serde_json::Value {
-        serde_json::from_str(&done(dir.path(), args)).unwrap()
-    };
-    let painted = json(&["generate", "-m", "run", "-p", "a red bird", "--json", "-q"]);
+    done(dir.path(), &training("1", "1", &dir.path().join("run")));
+    let paint = ["generate", "-m", "run", "-p", "a red bird", "--json", "-q"];
+    let painted = json(dir.path(), &paint);
     let print = painted["encoder"].as_str().unwrap();
-    let info = json(&["model", "info", "run", "--json"]);
+    let info = json(dir.path(), &["model", "info", "run", "--json"]);
     assert_eq!(info["info"]["encoder_fingerprint"], print);
     let encoder = WORLD.encoder().display().to_string();
     let args = ["text", "encode", "--encoder", &encoder, "-p", "x", "--output", "x.safetensors"];

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
-use crate::common::{TINY, WORLD, done, failed, set, stackgan, train, training};
+use crate::common::{TINY, WORLD, done, failed, one_step, program, set, stackgan, training, with};
 use crate::errors::four_parts;
 use crate::folder::last;
 use crate::ledger::ledger;
@@ -20,10 +20,8 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Returns the program, started by a shell that first runs `before`.
 fn from_shell(dir: &Path, before: &str) -> Command {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{before}; exec \"$@\"")).arg("sh");
-    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).current_dir(dir);
-    command.env("HF_HUB_OFFLINE", "1").stdin(Stdio::null());
+    let mut command = program(dir, &["sh", "-c", &format!("{before}; exec \"$@\""), "sh"]);
+    command.stdin(Stdio::null());
     command
 }
 
@@ -34,9 +32,7 @@ fn trained(command: Command, run: &Path) -> Output {
 
 /// [`trained`] with additional arguments.
 fn trained_with(mut command: Command, run: &Path, more: &[&str]) -> Output {
-    let mut args = training("1", STEPS, Path::new("RUN"));
-    args.extend(more.iter().copied().map(str::to_owned));
-    for arg in args {
+    for arg in with(&training("1", STEPS, Path::new("RUN")), more) {
         if arg == "RUN" {
             command.arg(run)
         } else {
@@ -94,7 +90,7 @@ __attribute__((destructor)) static void tell(void) {
 fn a_run_is_the_same_in_odd_places() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    train(dir, &training("1", STEPS, &dir.join("whole")));
+    done(dir, &training("1", STEPS, &dir.join("whole")));
     let whole = last(&dir.join("whole"), 4);
     let mut cases = 0;
     let mut same = |what: &str, output: Output, run: &Path| {
@@ -136,10 +132,7 @@ fn a_run_is_the_same_in_odd_places() {
     let now = SystemTime::now();
     for (i, time) in [now + YEAR, SystemTime::UNIX_EPOCH + YEAR].into_iter().enumerate() {
         let run = dir.join(format!("dated-{i}"));
-        let mut cut = training("1", STEPS, &run);
-        cut.extend(["--max-hours", "1e-9"].map(str::to_owned));
-        let cut: Vec<&str> = cut.iter().map(String::as_str).collect();
-        assert_eq!(failed(dir, &cut).0, 75);
+        one_step(dir, &training("1", STEPS, &run));
         dated(&run, time);
         same("files of another year", trained(from_shell(dir, ":"), &run), &run);
     }
@@ -147,10 +140,8 @@ fn a_run_is_the_same_in_odd_places() {
     let ahead = "unshare --time --monotonic 31536000 --fork";
     if Command::new("sh").args(["-c", &format!("{ahead} true")]).status().unwrap().success() {
         let run = dir.join("ahead");
-        let mut command = Command::new("unshare");
-        command.args(["--time", "--monotonic", "31536000", "--fork"]);
-        command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).current_dir(dir);
-        same("a clock a year on", trained(command, &run), &run);
+        let words = ["unshare", "--time", "--monotonic", "31536000", "--fork"];
+        same("a clock a year on", trained(program(dir, &words), &run), &run);
     } else {
         eprintln!("skipped: the clock of a process cannot be set here");
     }
@@ -182,7 +173,7 @@ fn places_that_refuse_are_told() {
     assert_eq!(said.status.code(), Some(6));
     assert!(String::from_utf8_lossy(&said.stderr).contains("do: "));
 
-    train(dir, &training("1", "2", &dir.join("run")));
+    done(dir, &training("1", "2", &dir.join("run")));
     let model = dir.join("run/model.safetensors");
     let paint = |model: &Path| {
         let mut command = from_shell(dir, ":");
@@ -192,7 +183,7 @@ fn places_that_refuse_are_told() {
     if let Some(disk) = Tmpfs::mount(&dir.join("disk"), 20_000) {
         let copy = dir.join("disk/model.safetensors");
         fs::copy(&model, &copy).unwrap();
-        train(dir, &training("1", "2", &dir.join("disk/run")));
+        done(dir, &training("1", "2", &dir.join("disk/run")));
         disk.remount("ro");
         for run in ["disk/new", "disk/run"] {
             let output = trained(from_shell(dir, ":"), &dir.join(run));

@@ -1,11 +1,10 @@
 //! The preset of a run that is told none.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{TINY, WORLD, done, failed, set, slashes, stackgan};
+use crate::common::{TINY, WORLD, done, failed, record, set, slashes, stackgan};
 use crate::own::own_folder;
 
 /// Returns what a dry run with `more` arguments says on stderr, and its document.
@@ -70,9 +69,7 @@ fn what_has_begun_keeps_its_preset_and_stage2_takes_it() {
         let steps = ["--set", "optim.steps=1"];
         done(dir, &[&base[..], &set(TINY)[..], &steps, more].concat())
     };
-    let record = |run: &str| -> Value {
-        serde_json::from_slice(&fs::read(dir.join(run).join("run.json")).unwrap()).unwrap()
-    };
+    let preset = |run: &str| record(&dir.join(run))["preset"].clone();
     train(&["--preset", "toy", "--run", "runs/old"]);
     let second = |more: &[&str]| planned(dir, &[&["--stage", "2"], more].concat());
     let (said, _) = second(&[]);
@@ -80,10 +77,7 @@ fn what_has_begun_keeps_its_preset_and_stage2_takes_it() {
 
     train(&[]);
     let run = "runs/00000-photo-stage1";
-    assert_eq!(
-        (&record(run)["preset"], &record("runs/old")["preset"]),
-        (&"photo".into(), &"toy".into())
-    );
+    assert_eq!([preset(run), preset("runs/old")], ["photo", "toy"]);
     for more in [&[][..], &["--data", "own"], &["--stage1", run]] {
         let (said, plan) = second(more);
         assert!(said.contains(&format!("preset photo: as {run}")), "{more:?}: {said}");

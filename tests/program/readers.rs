@@ -5,17 +5,13 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+use stackgan_core::digest::sha256;
 
-use crate::common::{failed, stackgan, training};
+use crate::common::{failed, stackgan, training, with};
 use crate::folder::start;
 use crate::ledger::{ledger, times};
 
 const STEPS: u64 = 10;
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
-}
 
 /// Four readers run `generate` on a run folder while its trainer writes a model after every step.
 /// Each reads a complete model of the trainer, and the same model always paints the same picture.
@@ -23,15 +19,12 @@ fn sha256(bytes: &[u8]) -> String {
 fn generate_reads_whole_models_while_a_trainer_replaces_them() {
     let dir = tempfile::tempdir().unwrap();
     let args = |name: &str| {
-        let mut args = training("1", &STEPS.to_string(), &dir.path().join(name));
-        args.extend(["--set", "run.checkpoint_every=1"].map(str::to_owned));
-        args
+        let args = training("1", &STEPS.to_string(), &dir.path().join(name));
+        with(&args, &["--set", "run.checkpoint_every=1"])
     };
     // The trainer's models, one by one: the program stops after each step.
     let mut list = BTreeSet::new();
-    let mut one: Vec<String> = args("steps");
-    one.extend(["--max-hours", "1e-9"].map(str::to_owned));
-    let one: Vec<&str> = one.iter().map(String::as_str).collect();
+    let one = with(&args("steps"), &["--max-hours", "1e-9"]);
     for step in 1..=STEPS {
         let (code, said) = failed(dir.path(), &one);
         assert_eq!(code, if step == STEPS { 0 } else { 75 }, "{said}");

@@ -3,15 +3,23 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::common::{TINY, WORLD, done, failed, set, train, training};
-use crate::encoders::archive;
+use stackgan_core::noise::{Draws, Noise, Stream};
+
+use crate::common::{
+    TINY, WORLD, archive, done, failed, one_step, program, set, stackgan, training, with, without,
+};
 use crate::folder::{again, last, newest, saving, signal, start, stats, wait_for};
 use crate::ledger::{self, ledger, times};
 #[cfg(unix)]
 use crate::tmpfs::Tmpfs;
+
+/// The random numbers of a test of this file; each has others.
+fn draws(test: u64) -> Draws {
+    Noise::new(ledger::seed()).draws(Stream::Test, test, 0)
+}
 
 /// Kills a run 200 times with SIGKILL: every other time while it saves, else at any time from
 /// before its begin to some steps later. Each kill loses at most the steps since the last
@@ -19,23 +27,16 @@ use crate::tmpfs::Tmpfs;
 #[test]
 fn two_hundred_kills_lose_nothing() {
     const KILLS: usize = 200;
-    const STEPS: u64 = 420;
+    const STEPS: u64 = 200;
     let dir = tempfile::tempdir().unwrap();
     let every = ["--set", "run.checkpoint_every=2", "--set", "run.sample_every=1000"];
-    let args = |name: &str| {
-        let mut args = training("1", &STEPS.to_string(), &dir.path().join(name));
-        args.extend(every.map(str::to_owned));
-        args
-    };
+    let args =
+        |name: &str| with(&training("1", &STEPS.to_string(), &dir.path().join(name)), &every);
     let whole = dir.path().join("whole");
     let mut reference = start(dir.path(), &args("whole"));
 
     let run = dir.path().join("run");
-    let mut draws = stackgan_core::noise::Noise::new(ledger::seed()).draws(
-        stackgan_core::noise::Stream::Test,
-        2,
-        0,
-    );
+    let mut draws = draws(2);
     let (mut kills, mut lost_most, mut in_save, mut startup) = (0, 0, 0, 0.1);
     while kills < KILLS {
         let before = newest(&run).unwrap_or(0);
@@ -43,6 +44,7 @@ fn two_hundred_kills_lose_nothing() {
         let started = Instant::now();
         let mut child = start(dir.path(), &args("run"));
         if kills % 2 == 0 {
+            wait_for("the last kill's leftovers to go", &mut child, || !saving(&run));
             wait_for("a save", &mut child, || saving(&run));
             std::thread::sleep(Duration::from_micros(draws.below(3000)));
             startup = started.elapsed().as_secs_f64();
@@ -62,7 +64,7 @@ fn two_hundred_kills_lose_nothing() {
     }
     assert!(lost_most <= 2, "{lost_most} steps lost, 2 is the interval");
     assert!(in_save >= KILLS / 10, "only {in_save} kills fell into a save");
-    train(dir.path(), &args("run"));
+    done(dir.path(), &args("run"));
     assert!(reference.wait().unwrap().success());
     assert!(last(&run, STEPS) == last(&whole, STEPS), "the last checkpoint is another");
     let model = |run: &Path| fs::read(run.join("model.safetensors")).unwrap();
@@ -83,18 +85,13 @@ fn two_hundred_kills_lose_nothing() {
 fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let args = |name: &str| {
-        let mut args = training("1", "120", &dir.path().join(name));
-        args.extend(["--set", "run.checkpoint_every=1000"].map(str::to_owned));
+        let mut args = training("1", "50", &dir.path().join(name));
         args.retain(|arg| arg != "-q");
-        args
+        with(&args, &["--set", "run.checkpoint_every=1000"])
     };
-    train(dir.path(), &args("whole"));
-    let whole = last(&dir.path().join("whole"), 120);
-    let mut draws = stackgan_core::noise::Noise::new(ledger::seed()).draws(
-        stackgan_core::noise::Stream::Test,
-        3,
-        0,
-    );
+    done(dir.path(), &args("whole"));
+    let whole = last(&dir.path().join("whole"), 50);
+    let mut draws = draws(3);
     let mut stops = 0;
     let kinds = [("-INT", 130), ("-TERM", 143), ("-HUP", 129), ("STOP", 0)];
     for (how, code) in kinds.repeat(times(4, 25)) {
@@ -120,8 +117,8 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
             "{said}"
         );
         assert!(!run.join("STOP").exists(), "the run could not be gone on with");
-        train(dir.path(), &again(&name));
-        assert!(last(&run, 120) == whole, "{how}: other bytes");
+        done(dir.path(), &again(&name));
+        assert!(last(&run, 50) == whole, "{how}: other bytes");
         stops += 1;
     }
     ledger!(
@@ -138,13 +135,11 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
 fn a_signal_between_the_encoder_and_the_first_step_is_heard() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
-    let mut args = training("1", "1000000", &dir.path().join("run"));
-    let at = args.iter().position(|arg| arg == "--data").unwrap();
-    args.splice(at..at + 4, ["--data", "birds"].map(str::to_owned));
+    let args = training("1", "1000000", &dir.path().join("run"));
+    let mut args = with(&without(without(args, "--data"), "--encoder"), &["--data", "birds"]);
     args.retain(|arg| arg != "-q");
-    let brief: Vec<&str> = args.iter().map(String::as_str).chain(["--max-hours", "1e-9"]).collect();
-    let (code, said) = failed(dir.path(), &brief);
-    assert!(code == 75 && said.contains("stopped at step 1"), "{code} {said}");
+    let said = one_step(dir.path(), &args);
+    assert!(said.contains("stopped at step 1"), "{said}");
     let kept = fs::read_dir(dir.path().join("birds/prepared")).unwrap().flatten();
     let mut kept = kept.map(|file| file.path());
     let state = kept.find(|file| file.extension().is_some_and(|end| end == "unfinished")).unwrap();
@@ -176,10 +171,9 @@ fn a_signal_between_the_encoder_and_the_first_step_is_heard() {
 fn a_hang_up_that_is_ignored_stays_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
-    command.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(training("1", "40", &run));
-    let mut child = command.current_dir(dir.path()).stdout(Stdio::null()).spawn().unwrap();
+    let mut command = program(dir.path(), &["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    command.args(training("1", "40", &run)).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
     wait_for("steps", &mut child, || stats(&run).len() >= 3);
     signal(&child, "-HUP");
     assert!(child.wait().unwrap().success());
@@ -222,10 +216,7 @@ fn a_run_folder_belongs_to_one_trainer() {
         races += 1;
     }
     // The lock is free although its holder was killed.
-    let mut last: Vec<String> = args;
-    last.extend(["--max-hours", "1e-9"].map(str::to_owned));
-    let last: Vec<&str> = last.iter().map(String::as_str).collect();
-    assert_eq!(failed(dir.path(), &last).0, 75);
+    one_step(dir.path(), &args);
     ledger!(
         "program.races",
         races,
@@ -239,13 +230,9 @@ fn a_run_folder_belongs_to_one_trainer() {
 #[test]
 fn a_full_disk_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let args = |run: &Path| {
-        let mut args = training("1", "16", run);
-        args.extend(["--set", "run.sample_every=1000"].map(str::to_owned));
-        args
-    };
+    let args = |run: &Path| with(&training("1", "16", run), &["--set", "run.sample_every=1000"]);
     let whole = dir.path().join("whole");
-    train(dir.path(), &args(&whole));
+    done(dir.path(), &args(&whole));
     let size = |file: &Path| file.metadata().unwrap().len().div_ceil(1024);
     let checkpoint = size(&whole.join("checkpoints/step-0000016.safetensors"));
     let model = size(&whole.join("model.safetensors"));
@@ -258,15 +245,13 @@ fn a_full_disk_loses_nothing() {
             return;
         };
         let run = at.join("run");
-        let all = args(&run);
-        let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let (code, said) = failed(dir.path(), &all);
+        let (code, said) = failed(dir.path(), &args(&run));
         let (newest, lines) = (newest(&run), stats(&run).len());
         assert_eq!(code, 6, "{tenths}: {said}");
         assert!(said.contains("bytes are free") || said.contains("No space"), "{said}");
         assert!(newest.is_some() && !saving(&run), "{tenths}: {newest:?}, {lines} lines");
         disk.grow(100 * checkpoint + 100 * model);
-        train(dir.path(), &args(&run));
+        done(dir.path(), &args(&run));
         assert!(last(&run, 16) == last(&whole, 16), "{tenths}: other bytes");
         disks += 1;
     }
@@ -281,7 +266,7 @@ fn a_full_disk_loses_nothing() {
 #[test]
 fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
     let dir = tempfile::tempdir().unwrap();
-    train(dir.path(), &training("1", "1", &dir.path().join("first")));
+    done(dir.path(), &training("1", "1", &dir.path().join("first")));
     let folder = WORLD.birds().join("prepared");
     let cached = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path());
     let is_ours = |p: &PathBuf| p.file_name().unwrap().to_string_lossy().starts_with("embeddings-");
@@ -305,7 +290,7 @@ fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
     let named = said.split('`').find_map(|part| part.strip_prefix("stackgan replay ")).unwrap();
     let (code, _) = failed(dir.path(), &["replay", named]);
     assert_eq!(code, 7);
-    let output = crate::common::stackgan(dir.path(), &["replay", named]).output().unwrap();
+    let output = stackgan(dir.path(), &["replay", named]).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let value =
         |key: &str| printed.lines().find_map(|l| l.strip_prefix(key)).unwrap().trim().to_owned();
@@ -330,10 +315,7 @@ fn a_number_that_is_none_is_named_and_can_be_looked_at_alone() {
 fn other_settings_need_leave() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let mut cut = training("1", "4", &run);
-    cut.extend(["--max-hours", "1e-9"].map(str::to_owned));
-    let cut: Vec<&str> = cut.iter().map(String::as_str).collect();
-    assert_eq!(failed(dir.path(), &cut).0, 75);
+    one_step(dir.path(), &training("1", "4", &run));
     let folder = run.display().to_string();
     let other = ["train", "--stage", "1", "--run", &folder, "-q", "--set", "loss.kl=1.5"];
     let (code, said) = failed(dir.path(), &other);
@@ -351,18 +333,13 @@ fn a_closed_or_full_terminal_changes_nothing() {
         args.retain(|arg| arg != "-q");
         args
     };
-    train(dir.path(), &args("whole"));
+    done(dir.path(), &args("whole"));
     let whole = last(&dir.path().join("whole"), 4);
-    let program = || {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
-        command.current_dir(dir.path()).stdin(Stdio::null());
-        command
-    };
     let full = || fs::OpenOptions::new().write(true).open("/dev/full");
     let mut cases = 0;
     for name in ["pipes", "full"] {
-        let mut command = program();
-        command.args(args(name));
+        let mut command = program(dir.path(), &[]);
+        command.args(args(name)).stdin(Stdio::null());
         let status = if name == "full" {
             let Ok(full) = full() else { continue };
             command.stdout(Stdio::null()).stderr(full).status().unwrap()
@@ -383,19 +360,14 @@ fn a_closed_or_full_terminal_changes_nothing() {
 #[test]
 fn a_signal_that_comes_twice_loses_no_step() {
     let dir = tempfile::tempdir().unwrap();
-    let mut draws = stackgan_core::noise::Noise::new(ledger::seed()).draws(
-        stackgan_core::noise::Stream::Test,
-        4,
-        0,
-    );
-    train(dir.path(), &training("1", "12", &dir.path().join("whole")));
-    let whole = last(&dir.path().join("whole"), 12);
+    let mut draws = draws(4);
+    done(dir.path(), &training("1", "24", &dir.path().join("whole")));
+    let whole = last(&dir.path().join("whole"), 24);
     let mut twice = 0;
     for case in 0..times(6, 50) {
         let name = format!("run-{case}");
         let run = dir.path().join(&name);
-        let mut args = training("1", "12", &run);
-        args.extend(["--set", "run.checkpoint_every=100"].map(str::to_owned));
+        let args = with(&training("1", "24", &run), &["--set", "run.checkpoint_every=100"]);
         let mut child = start(dir.path(), &args);
         wait_for("a step", &mut child, || !stats(&run).is_empty());
         signal(&child, "-TERM");
@@ -405,8 +377,8 @@ fn a_signal_that_comes_twice_loses_no_step() {
         let kept = fs::read_dir(run.join("checkpoints")).unwrap();
         let kept: Vec<_> = kept.map(|entry| entry.unwrap().file_name()).collect();
         assert!(kept.iter().any(|file| file != "step-0000000.safetensors"), "{name}: {kept:?}");
-        train(dir.path(), &training("1", "12", &run));
-        assert!(last(&run, 12) == whole, "{name}: other bytes");
+        done(dir.path(), &training("1", "24", &run));
+        assert!(last(&run, 24) == whole, "{name}: other bytes");
         twice += 1;
     }
     ledger!(
@@ -422,7 +394,7 @@ fn a_signal_that_comes_twice_loses_no_step() {
 fn a_damaged_checkpoint_is_told_and_strict_refuses_it() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    train(dir.path(), &training("1", "6", &run));
+    done(dir.path(), &training("1", "6", &run));
     let whole = last(&run, 6);
     let file = run.join("checkpoints/step-0000006.safetensors");
     let mut damaged = whole.clone();
@@ -433,7 +405,7 @@ fn a_damaged_checkpoint_is_told_and_strict_refuses_it() {
     let (code, said) = failed(dir.path(), &strict);
     assert!(code == 3 && said.contains("step-0000006") && said.contains("do: "), "{said}");
     assert!(fs::read(&file).unwrap() == damaged, "something was changed");
-    let output = crate::common::stackgan(dir.path(), &strict[..5]).output().unwrap();
+    let output = stackgan(dir.path(), &strict[..5]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.contains("warning: checkpoint is damaged"), "{said}");
     assert!(last(&run, 6) == whole, "other bytes");

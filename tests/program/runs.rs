@@ -2,28 +2,13 @@
 //! files, estimates.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Child;
 
-use serde_json::Value;
-
-use crate::common::{done, failed, train, training};
-
-fn json(dir: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(&done(dir, args)).unwrap()
-}
+use crate::common::{done, failed, json, one_step, set, training, with};
+use crate::folder::{start, wait_for};
 
 /// A training process that is killed if the test ends before it.
 struct Trainer(Child);
-
-impl Trainer {
-    fn start(dir: &Path, args: &[String]) -> Self {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"));
-        command.current_dir(dir).args(args).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-}
 
 impl Drop for Trainer {
     fn drop(&mut self) {
@@ -32,23 +17,13 @@ impl Drop for Trainer {
     }
 }
 
-fn until(what: &str, mut there: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !there() {
-        assert!(began.elapsed() < Duration::from_secs(120), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// Users choose an epoch by eye: milestones stay, and each paints.
 #[test]
 fn milestones_are_kept_and_paint() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let mut args = training("1", "8", &dir.join("run"));
-    let kept = ["run.checkpoint_every=4", "run.keep=2", "run.keep_every=3"];
-    args.extend(kept.iter().flat_map(|kept| ["--set".to_owned(), (*kept).to_owned()]));
-    train(dir, &args);
+    let kept = set(&["run.checkpoint_every=4", "run.keep=2", "run.keep_every=3"]);
+    done(dir, &with(&training("1", "8", &dir.join("run")), &kept));
     let mut files: Vec<String> = fs::read_dir(dir.join("run/checkpoints"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -81,9 +56,9 @@ fn milestones_are_kept_and_paint() {
 fn a_run_is_watched_stopped_and_gone_on_with() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("runs/00000-toy-stage1");
-    let mut trainer = Trainer::start(dir.path(), &training("1", "100000", &run));
+    let mut trainer = Trainer(start(dir.path(), &training("1", "100000", &run)));
     let lines = || fs::read_to_string(run.join("stats.jsonl")).unwrap_or_default().lines().count();
-    until("three reports", || lines() >= 3);
+    wait_for("three reports", &mut trainer.0, || lines() >= 3);
 
     let list = json(dir.path(), &["runs", "ls", "--json"]);
     assert_eq!(
@@ -91,7 +66,7 @@ fn a_run_is_watched_stopped_and_gone_on_with() {
         (Some("running"), Some(100_000))
     );
     assert!(list[0]["steps_a_second"].as_f64().unwrap() > 0.0);
-    until("a page", || run.join("report.html").is_file());
+    wait_for("a page", &mut trainer.0, || run.join("report.html").is_file());
     assert!(fs::read_to_string(run.join("report.html")).unwrap().contains("data-again"));
 
     // The key of the dashboard does the same.
@@ -100,7 +75,7 @@ fn a_run_is_watched_stopped_and_gone_on_with() {
     let last = watched.lines().last().unwrap();
     assert!(last.starts_with("00000-toy-stage1: stopped at step"), "{watched}");
     assert!(watched.lines().count() >= 2 && watched.contains("p_real") && !watched.contains("NaN"));
-    until("the trainer ends", || trainer.0.try_wait().unwrap().is_some());
+    assert!(trainer.0.wait().unwrap().success());
     fs::remove_file(run.join("STOP")).unwrap_or_default();
 
     let shown = json(dir.path(), &["runs", "show", "--json"]);
@@ -120,7 +95,7 @@ fn a_run_is_watched_stopped_and_gone_on_with() {
 #[test]
 fn a_run_without_its_record_is_listed() {
     let dir = tempfile::tempdir().unwrap();
-    train(dir.path(), &training("1", "2", &dir.path().join("runs/mine")));
+    done(dir.path(), &training("1", "2", &dir.path().join("runs/mine")));
     fs::remove_file(dir.path().join("runs/mine/run.json")).unwrap();
     let list = json(dir.path(), &["runs", "ls", "--json"]);
     assert_eq!((&list[0]["run"], &list[0]["state"]), (&"mine".into(), &"unknown".into()), "{list}");
@@ -133,10 +108,9 @@ fn tensorboard_has_every_step_once_however_a_run_is_cut() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
     let mut args = training("1", "5", &run);
-    let cut: Vec<&str> = args.iter().map(String::as_str).chain(["--max-hours", "1e-9"]).collect();
-    assert_eq!(failed(dir.path(), &cut).0, 75);
+    one_step(dir.path(), &args);
     args.retain(|arg| arg != "-q");
-    train(dir.path(), &args);
+    done(dir.path(), &args);
     let mut files: Vec<_> =
         fs::read_dir(run.join("tb")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -163,16 +137,14 @@ fn tensorboard_has_every_step_once_however_a_run_is_cut() {
 fn memory_and_time_are_estimated_before_the_first_step() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let mut args = training("1", "2", &run);
-    args.push("--dry-run".to_owned());
-    let said = train(dir.path(), &args);
+    let args = with(&training("1", "2", &run), &["--dry-run"]);
+    let said = done(dir.path(), &args);
     assert!(said.contains("memory     about") && said.contains("MiB"), "{said}");
     assert!(said.contains("time       about") && said.contains("2 steps in about"), "{said}");
     assert!(!run.exists() && !said.contains("NaN"));
     let memory = |matching: &str| {
-        let more = ["optim.batch=16".to_owned(), format!("loss.matching={matching}")];
-        let sets = more.into_iter().flat_map(|value| ["--set".to_owned(), value]);
-        let said = train(dir.path(), &args.iter().cloned().chain(sets).collect::<Vec<_>>());
+        let matching = format!("loss.matching={matching}");
+        let said = done(dir.path(), &with(&args, &set(&["optim.batch=16", &matching])));
         said.lines().find(|line| line.starts_with("memory")).unwrap().to_owned()
     };
     assert_ne!(memory("0"), memory("2"));

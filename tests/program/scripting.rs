@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use stackgan_core::archive::Archive;
 
 use crate::common::{
-    WORLD, commands, done, failed, slashes, stackgan, train, training, write_given,
+    self, WORLD, commands, done, failed, golden, slashes, stackgan, training, with, write_given,
 };
 use crate::errors::four_parts;
 use crate::lite0::lite0;
@@ -22,13 +22,12 @@ const WITHOUT: [&str; 5] = ["demo", "serve", "runs watch", "completions", "man"]
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    train(dir, &training("1", "2", &dir.join("runs/00000-toy-stage1")));
+    done(dir, &training("1", "2", &dir.join("runs/00000-toy-stage1")));
     let model = dir.join("runs/00000-toy-stage1/model.safetensors");
     fs::copy(model, dir.join("model.safetensors")).unwrap();
     // With these learning rates the first update overflows.
-    let mut args = training("1", "60", &dir.join("burst"));
-    args.extend(["--set", "optim.lr_g=1", "--set", "optim.lr_d=1"].map(str::to_owned));
-    assert_eq!(failed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>()).0, 7);
+    let rates = ["--set", "optim.lr_g=1", "--set", "optim.lr_d=1"];
+    assert_eq!(failed(dir, &with(&training("1", "60", &dir.join("burst")), &rates)).0, 7);
     let files = fs::read_dir(dir.join("burst")).unwrap().map(|entry| entry.unwrap().path());
     let bundle = files.into_iter().find(|path| path.to_string_lossy().contains("nonfinite-step"));
     fs::copy(bundle.unwrap(), dir.join("bundle.safetensors")).unwrap();
@@ -36,8 +35,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let picture = fs::read_dir(dir.join("p")).unwrap().next().unwrap().unwrap().path();
     fs::copy(picture, dir.join("picture.png")).unwrap();
     fs::copy(WORLD.encoder(), dir.join("encoder.safetensors")).unwrap();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
-    fs::copy(golden.join("stage1_netG_zip.pth"), dir.join("netG.pth")).unwrap();
+    fs::copy(golden("stage1_netG_zip.pth"), dir.join("netG.pth")).unwrap();
     done(dir, &["model", "import", "netG.pth", "--out", "plain.safetensors", "-q"]);
     let weights = Archive { tensors: lite0(), ..Archive::default() };
     fs::write(dir.join("random.safetensors"), weights.to_bytes().unwrap()).unwrap();
@@ -47,7 +45,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 });
 
 fn document(dir: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(&done(dir, &[args, &["--json"]].concat())).unwrap()
+    common::json(dir, &[args, &["--json"]].concat())
 }
 
 /// One run of each command: its exit code, and the rest of its arguments.
@@ -244,10 +242,8 @@ fn a_training_is_planned_stopped_and_done() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, run) = (folder.path(), folder.path().join("run"));
     let args = training("1", "3", &run);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let with = |more: &[&'static str]| [&args[..], more].concat();
-    let plan = document(dir, &with(&["--dry-run"]));
-    let text = done(dir, &with(&["--dry-run"]));
+    let plan = common::json(dir, &with(&args, &["--dry-run", "--json"]));
+    let text = done(dir, &with(&args, &["--dry-run"]));
     assert!(!run.exists());
     assert_eq!((&plan["settings"]["optim"]["steps"], &plan["goes_on"]), (&json!(3), &json!(false)));
     let data = slashes(WORLD.birds().display().to_string()) + ", 32 pictures to train on";
@@ -261,7 +257,8 @@ fn a_training_is_planned_stopped_and_done() {
     let [left, step] = ["seconds_left", "seconds_a_step"].map(|name| time[name].as_f64().unwrap());
     assert!(time["steps_left"] == 3 && step > 0.0 && (left - 3.0 * step).abs() < 1e-9, "{time}");
 
-    let stopped = stackgan(dir, &with(&["--max-hours", "1e-9", "--json"])).output().unwrap();
+    let brief = with(&args, &["--max-hours", "1e-9", "--json"]);
+    let stopped = stackgan(dir, &brief).output().unwrap();
     assert_eq!(stopped.status.code(), Some(75));
     let stopped: Value = serde_json::from_slice(&stopped.stdout).unwrap();
     assert_eq!((&stopped["state"], &stopped["exit_code"]), (&json!("stopped"), &json!(75)));
@@ -271,7 +268,7 @@ fn a_training_is_planned_stopped_and_done() {
     assert!(absolute.starts_with("stackgan train --stage 1 --run "), "{absolute}");
     assert_eq!((&shown["state"], &shown["step"]), (&stopped["state"], &stopped["step"]));
 
-    let trained = document(dir, &args);
+    let trained = common::json(dir, &with(&args, &["--json"]));
     let expected = json!({
         "run": path(&run), "state": "done", "how": "done", "exit_code": 0, "step": 3, "steps": 3,
         "model": path(&run.join("model.safetensors")), "next": null, "plan": null,

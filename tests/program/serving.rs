@@ -3,12 +3,15 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use crate::common::{done, failed, train, training};
+use crate::common::{done, failed, training};
 use crate::errors::four_parts;
+use crate::folder::{signal, start};
 
 /// The program, which runs until it is dropped.
 struct Served {
@@ -19,14 +22,7 @@ struct Served {
 
 impl Served {
     fn start(dir: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("stackgan"))
-            .current_dir(dir)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = start(dir, &[&["serve", "--listen", "127.0.0.1:0"], args].concat());
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
@@ -54,9 +50,8 @@ impl Served {
     }
 
     /// Sends a signal, and returns the exit code and stderr.
-    fn end(mut self, signal: &str) -> (Option<i32>, String) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+    fn end(mut self, name: &str) -> (Option<i32>, String) {
+        signal(&self.child, name);
         let mut said = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         (self.child.wait().unwrap().code(), said)
@@ -72,24 +67,11 @@ impl Drop for Served {
 
 /// Trains a Stage-I model in `dir`.
 fn model(dir: &Path) {
-    train(dir, &training("1", "2", &dir.join("low")));
+    done(dir, &training("1", "2", &dir.join("low")));
 }
 
 fn decoded(base64: &Value) -> Vec<u8> {
-    let digit = |byte: u8| match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    };
-    let text = base64.as_str().unwrap().trim_end_matches('=').as_bytes();
-    let bytes = text.chunks(4).flat_map(|four| {
-        let bits = four.iter().fold(0_u32, |bits, byte| bits << 6 | u32::from(digit(*byte)));
-        let bits = bits << (6 * (4 - four.len()));
-        bits.to_be_bytes()[1..four.len()].to_vec()
-    });
-    bytes.collect()
+    BASE64.decode(base64.as_str().unwrap()).unwrap()
 }
 
 #[cfg(unix)]

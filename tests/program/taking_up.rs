@@ -2,18 +2,15 @@
 //! replaced by a new one.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{TINY, WORLD, done, failed, set, slashes, stackgan, train, training};
+use crate::common::{
+    TINY, WORLD, done, failed, one_step, record, set, slashes, stackgan, training, with, without,
+};
 use crate::errors::four_parts;
 #[cfg(unix)]
 use crate::folder::{newest, start, wait_for};
-
-fn record(run: &Path) -> Value {
-    serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
-}
 
 /// Returns `train --run RUN` with `more` arguments.
 fn again<'a>(run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -24,7 +21,7 @@ fn again<'a>(run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 fn what_is_refused_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("runs/00000-toy-stage1");
-    train(dir.path(), &training("1", "2", &run));
+    done(dir.path(), &training("1", "2", &run));
     done(dir.path(), &["data", "toy", "--out", "others", "--count", "36", "--seed", "4", "-q"]);
     let before = fs::read(run.join("run.json")).unwrap();
     let name = run.to_str().unwrap();
@@ -50,7 +47,7 @@ fn what_is_refused_changes_nothing() {
 fn fewer_steps_than_are_taken_are_refused_though_a_change_is_allowed() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    train(dir.path(), &training("1", "4", &run));
+    done(dir.path(), &training("1", "4", &run));
     let files = ["run.json", "config.toml", "stats.jsonl", "model.safetensors"];
     let kept = || {
         let checkpoints = fs::read_dir(run.join("checkpoints")).unwrap().flatten();
@@ -77,12 +74,9 @@ fn fewer_steps_than_are_taken_are_refused_though_a_change_is_allowed() {
 fn a_run_that_goes_on_measures_as_it_was_told_and_finds_what_was_moved() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let mut args = training("1", "4", &run);
-    let told = ["--max-hours", "1e-9", "--on-nonfinite", "rollback:2", "--eval-every", "2"];
-    args.extend(told.map(str::to_owned));
-    args.extend(["--eval-metrics", "variety", "--eval-num", "10"].map(str::to_owned));
-    let (code, said) = failed(dir.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(code, 75, "{said}");
+    let told = ["--on-nonfinite", "rollback:2", "--eval-every", "2"];
+    let told = [&told[..], &["--eval-metrics", "variety", "--eval-num", "10"]].concat();
+    one_step(dir.path(), &with(&training("1", "4", &run), &told));
     let name = run.to_str().unwrap();
     let kept = record(&run);
     assert_eq!(kept["on_nonfinite"]["rollback"], 2, "{kept}");
@@ -139,7 +133,7 @@ fn options_of_a_run_that_is_not_there_begin_no_other() {
 fn a_run_that_cannot_be_read_begins_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    train(dir.path(), &training("1", "2", &run));
+    done(dir.path(), &training("1", "2", &run));
     let name = run.to_str().unwrap();
     let kept = fs::read(run.join("run.json")).unwrap();
     let damaged: [&[u8]; 4] = [b"", &kept[..40], b"\xff\xfe{}", b"{\"stage\": 900}"];
@@ -154,7 +148,7 @@ fn a_run_that_cannot_be_read_begins_no_other() {
     assert_eq!(code, 4, "{said}");
     four_parts(&said, "run.json");
     // Its options can be given again.
-    train(dir.path(), &training("1", "2", &run));
+    done(dir.path(), &training("1", "2", &run));
     assert_eq!(record(&run)["stage"], 1);
     fs::remove_file(run.join("config.toml")).unwrap();
     let (code, said) = failed(dir.path(), &again(name, &[]));
@@ -175,7 +169,7 @@ fn a_run_that_never_began_keeps_what_it_was_told() {
         WORLD.encoder()
     );
     fs::write(run.join("run.json"), told).unwrap();
-    let more = [&["-n"], &set(TINY)[..], &["--set", "optim.batch=4"]].concat();
+    let more = [&["-n"], &set(TINY)[..]].concat();
     let said = done(dir.path(), &again("run", &more));
     assert!(said.contains(&slashes(WORLD.birds().display().to_string())), "{said}");
     assert!(said.contains("600 epochs"), "the preset's: {said}");
@@ -187,8 +181,7 @@ fn a_run_that_never_began_keeps_what_it_was_told() {
 fn a_run_that_is_killed_at_its_start_keeps_its_settings() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let mut args = training("1", "3", &run);
-    args.extend(["--set", "seed=7", "--set", "net.gf=64"].map(str::to_owned));
+    let args = with(&training("1", "3", &run), &["--set", "seed=7", "--set", "net.gf=64"]);
     let mut child = start(dir.path(), &args);
     wait_for("the record", &mut child, || run.join("run.json").is_file());
     child.kill().unwrap();
@@ -205,11 +198,10 @@ fn stage2_takes_the_data_of_its_stage1() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), &["data", "toy", "--out", "others", "--count", "36", "--seed", "4", "-q"]);
     let runs = dir.path().join("runs");
-    train(dir.path(), &training("1", "1", &runs.join("00000-toy-stage1")));
-    let mut second = training("1", "1", &runs.join("00001-toy-stage1"));
-    let at = second.iter().position(|arg| arg == "--data").unwrap() + 1;
-    second[at] = "runs/../others".to_owned(); // recorded as what it is, without `runs`
-    train(dir.path(), &second);
+    done(dir.path(), &training("1", "1", &runs.join("00000-toy-stage1")));
+    let second = without(training("1", "1", &runs.join("00001-toy-stage1")), "--data");
+    // Recorded as what it is, without `runs`.
+    done(dir.path(), &with(&second, &["--data", "runs/../others"]));
 
     let planned = |more: &[&str]| {
         let dry = [&["train", "--stage", "2", "-n"], more, &set(TINY)[..]].concat();
@@ -227,8 +219,7 @@ fn stage2_takes_the_data_of_its_stage1() {
     // A model on other data is used if it is given, with a message.
     let mut mixed = training("2", "1", &runs.join("00002-toy-stage2"));
     mixed.retain(|arg| arg != "-q");
-    mixed.extend(["--stage1".to_owned(), runs.join("00001-toy-stage1").display().to_string()]);
-    let mixed: Vec<&str> = mixed.iter().map(String::as_str).collect();
+    let mixed = with(&mixed, &["--stage1", "runs/00001-toy-stage1"]);
     let said = stackgan(dir.path(), &mixed).output().unwrap();
     let said = String::from_utf8(said.stderr).unwrap();
     assert!(said.contains("trained on other data"), "{said}");
@@ -253,31 +244,12 @@ fn an_encoder_becomes_part_of_the_model_whatever_is_done_to_its_embeddings() {
     let dir = tempfile::tempdir().unwrap();
     for standardise in ["true", "false"] {
         let run = dir.path().join(format!("run-{standardise}"));
-        let mut args = training("1", "1", &run);
         let setting = format!("data.embedding_standardise={standardise}");
-        args.extend([
-            "--set".to_owned(),
-            setting,
-            "--set".to_owned(),
-            "loss.matching=0".to_owned(),
-        ]);
-        train(dir.path(), &args);
+        let settings = set(&[&setting, "loss.matching=0"]);
+        done(dir.path(), &with(&training("1", "1", &run), &settings));
         let run = run.to_str().unwrap();
         done(dir.path(), &["generate", "-m", run, "-p", "a red bird", "--out", run, "-q"]);
     }
-}
-
-#[test]
-fn a_refused_run_leaves_no_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let birds = WORLD.birds();
-    let encoder = WORLD.encoder();
-    let (birds, encoder) = (birds.to_str().unwrap(), encoder.to_str().unwrap());
-    let base = ["train", "--stage", "1", "-q", "--data", birds, "--encoder", encoder];
-    let large = [&base[..], &set(TINY)[..], &["--set", "optim.batch=100"]].concat();
-    let (code, said) = failed(dir.path(), &large);
-    assert_eq!(code, 2, "{said}");
-    assert!(!dir.path().join("runs").exists(), "{said}");
 }
 
 #[cfg(unix)]
@@ -297,24 +269,14 @@ fn what_is_not_ours_in_the_environment_may_be_anything() {
 #[test]
 fn limits_of_files_are_errors_of_the_storage() {
     let dir = tempfile::tempdir().unwrap();
-    let program = assert_cmd::cargo::cargo_bin!("stackgan");
-    let shell = |script: &str, args: &[&str]| {
-        let mut command = std::process::Command::new("sh");
-        command.arg("-c").arg(format!("{script} \"$0\" \"$@\"")).arg(program).args(args);
-        command.current_dir(dir.path()).output().unwrap()
-    };
+    let shell = |script: &str| crate::common::program(dir.path(), &["sh", "-c", script]);
     let run = training("1", "4", &dir.path().join("run"));
-    let run: Vec<&str> = run.iter().map(String::as_str).collect();
-    let output = shell("ulimit -f 16;", &run);
+    let output = shell("ulimit -f 16; \"$0\" \"$@\"").args(run).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(6), "{said}");
     let checkpoints = fs::read_dir(dir.path().join("run/checkpoints")).unwrap();
     assert_eq!(checkpoints.count(), 0, "nothing half written stays");
-    let full = std::process::Command::new("sh")
-        .args(["-c", "\"$0\" config show --stage 1 > /dev/full"])
-        .arg(program)
-        .output()
-        .unwrap();
+    let full = shell("\"$0\" config show --stage 1 > /dev/full").output().unwrap();
     let said = String::from_utf8(full.stderr).unwrap();
     assert_eq!(full.status.code(), Some(6), "{said}");
     four_parts(&said, "standard output");

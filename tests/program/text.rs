@@ -7,8 +7,7 @@ use std::process::Command;
 use stackgan_core::archive::Archive;
 use stackgan_core::digest::sha256;
 
-use crate::common::{TINY, WORLD, done, failed, set, stackgan};
-use crate::encoders::archive;
+use crate::common::{TINY, WORLD, archive, done, failed, record, set};
 use crate::errors::four_parts;
 use crate::lite0::lite0;
 
@@ -73,31 +72,35 @@ fn the_recurrence_is_the_one_that_is_asked_for() {
     }
 }
 
+/// Returns the network of features with weights by a formula.
+fn network() -> Archive {
+    Archive { tensors: lite0(), ..Archive::default() }
+}
+
 #[test]
 fn features_are_computed_once_and_trained_on() {
-    let Some(weights) = std::env::var_os("STACKGAN_EFFICIENTNET_LITE0") else {
-        eprintln!("skipped: STACKGAN_EFFICIENTNET_LITE0 names no file of weights");
-        return;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    fs::write(dir.join("lite0.safetensors"), network().to_bytes().unwrap()).unwrap();
+    done(dir, &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
+    let lesson =
+        ["text", "train", "--data", "birds", "--steps", "3", "-q", "--features-side", "64"];
+    let train = |out: &str| {
+        done(dir, &[&lesson[..], &["--features", "lite0.safetensors", "--out", out]].concat());
+        fs::read(dir.join(out)).unwrap()
     };
-    let dir = tempfile::tempdir().unwrap();
-    let birds = dir.path().join("birds");
-    done(dir.path(), &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
-    let args = ["text", "train", "--data", "birds", "--steps", "3", "-q", "--features"];
-    let args = [&args[..], &[weights.to_str().unwrap()]].concat();
-    done(dir.path(), &args);
     let kept = || {
-        let files = fs::read_dir(birds.join("prepared")).unwrap().flatten();
+        let files = fs::read_dir(dir.join("birds/prepared")).unwrap().flatten();
         let mut files = files.filter(|f| f.file_name().to_string_lossy().starts_with("features-"));
         let file = files.next().unwrap();
         assert!(files.next().is_none());
         file.metadata().unwrap().modified().unwrap()
     };
-    let (first, made) = (fs::read(dir.path().join("encoder.safetensors")).unwrap(), kept());
-    done(dir.path(), &args);
+    let (first, made) = (train("first"), kept());
+    assert!(train("second") == first);
     assert_eq!(kept(), made, "computed twice");
-    assert!(first == fs::read(dir.path().join("encoder.safetensors")).unwrap());
-    let encode = ["text", "encode", "--encoder", "encoder.safetensors", "--data", "birds"];
-    done(dir.path(), &[&encode[..], &["--output", "e.safetensors", "-q"]].concat());
+    let encode = ["text", "encode", "--encoder", "first", "--data", "birds", "--output", "e", "-q"];
+    done(dir, &encode);
 }
 
 /// The weights that `model import` keeps are those of the published file: by either, an encoder has
@@ -106,7 +109,7 @@ fn features_are_computed_once_and_trained_on() {
 fn a_network_is_found_by_the_name_of_what_was_imported() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let mut weights = Archive { tensors: lite0(), ..Archive::default() };
+    let mut weights = network();
     let published = weights.to_bytes().unwrap();
     fs::write(dir.join("lite0.safetensors"), &published).unwrap();
     done(dir, &["data", "toy", "--out", "birds", "--count", "12", "-q"]);
@@ -142,8 +145,7 @@ fn a_network_is_found_by_the_name_of_what_was_imported() {
         args.extend(["--encoder", "by-file", "--features", network, "--set", "loss.matching=1"]);
         args.extend(set(TINY));
         done(dir, &[&args[..], &["--set", "optim.steps=1"]].concat());
-        let told = fs::read_to_string(dir.join(&run).join("run.json")).unwrap();
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let told = record(&dir.join(&run));
         let file = Path::new(told["features"].as_str().unwrap());
         assert!(file.is_absolute() && file.is_file(), "found from any folder: {told}");
     }
@@ -165,11 +167,7 @@ fn a_stopped_training_goes_on_where_it_was() {
             ["text", "train", "--data", &birds, "--steps", "6", "--batch", "2", "--out", out];
         [&args[..], more].concat().into_iter().map(str::to_owned).collect()
     };
-    let run = |args: Vec<String>| {
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let output = stackgan(dir, &args).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
+    let run = |args: Vec<String>| failed(dir, &args);
     assert_eq!(run(train("whole", &[])).0, 0);
     let stopped = || run(train("parts", &["--max-hours", "1e-9"]));
     for step in 1..=3 {
@@ -185,10 +183,8 @@ fn a_stopped_training_goes_on_where_it_was() {
     assert!(code == 3 && said.contains("cannot be read"), "{code} {said}");
     fs::write(dir.join("parts.unfinished"), &state).unwrap();
     // The encoder cannot be written: the training is not lost with it.
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]);
-    limited.arg(assert_cmd::cargo::cargo_bin!("stackgan")).args(train("parts", &["-q"]));
-    let refused = limited.current_dir(dir).output().unwrap();
+    let mut limited = crate::common::program(dir, &["sh", "-c", "ulimit -f 1; exec \"$@\"", "sh"]);
+    let refused = limited.args(train("parts", &["-q"])).output().unwrap();
     assert_eq!(refused.status.code(), Some(6), "{}", String::from_utf8_lossy(&refused.stderr));
     assert!(fs::read(dir.join("parts.unfinished")).unwrap() == state);
     let (code, said) = run(train("parts", &[]));
@@ -212,12 +208,10 @@ fn vectors_are_not_written_over_what_is_no_file() {
     };
     fs::write(dir.join("real"), "old").unwrap();
     std::os::unix::fs::symlink("real", dir.join("link")).unwrap();
-    let args = encode("link");
-    done(dir, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    done(dir, &encode("link"));
     assert!(dir.join("link").is_symlink() && fs::read(dir.join("real")).unwrap().len() > 100);
     assert!(Command::new("mkfifo").arg(dir.join("pipe")).status().unwrap().success());
-    let args = encode("pipe");
-    let (code, said) = failed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, said) = failed(dir, &encode("pipe"));
     assert!(code == 2 && said.contains("a pipe or a device"), "{code} {said}");
     assert!(!dir.join("pipe").is_file() && dir.join("pipe").exists());
 }

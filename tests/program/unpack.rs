@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use crate::common::{TINY, done, failed, set, stackgan};
+use crate::folder::{start, wait_for};
 
 /// Returns the path of a fixture (`fixtures/shards/make.py`).
 fn fixture(name: &str) -> String {
@@ -88,19 +87,13 @@ fn what_a_killed_command_unpacked_is_removed_by_the_next() {
         fs::copy(fixture("bytes.parquet"), dir.join(format!("shards/{i:04}.parquet"))).unwrap();
     }
     let unpack = ["data", "unpack", "shards", "--out", "own", "-q"];
-    let program = assert_cmd::cargo::cargo_bin!("stackgan");
-    let mut killed = std::process::Command::new(program);
-    let mut killed = killed.args(unpack).current_dir(dir).stderr(Stdio::null()).spawn().unwrap();
+    let mut killed = start(dir, &unpack);
     let hidden = |dir: &Path| {
         let names =
             fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name.starts_with(".unpack-partial-")).count()
     };
-    let started = Instant::now();
-    while hidden(dir) == 0 {
-        assert!(started.elapsed() < Duration::from_secs(60), "it has not begun");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_for("a hidden folder", &mut killed, || hidden(dir) > 0);
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert!(hidden(dir) == 1 && !dir.join("own").exists());

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use serde::Deserialize;
 use xshell::{Shell, cmd};
 
 const LEDGER: &str = "docs/testing/ledger.jsonl";
@@ -70,6 +70,7 @@ pub(crate) fn faults(root: &Path, sources: &[(String, String)]) -> Result<Vec<St
 }
 
 /// One line of the ledger.
+#[derive(Deserialize)]
 struct Note {
     name: String,
     count: u64,
@@ -81,21 +82,10 @@ struct Note {
 fn ledger(root: &Path) -> Result<Vec<Note>> {
     let text = fs::read_to_string(root.join(LEDGER))
         .with_context(|| format!("{LEDGER} is not there: run `cargo xtask testing`"))?;
-    text.lines().map(|line| note(line).with_context(|| format!("{LEDGER}: {line}"))).collect()
-}
-
-fn note(line: &str) -> Result<Note> {
-    let value: Value = serde_json::from_str(line)?;
-    let text =
-        |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned).context("text");
-    let number = |key: &str| value.get(key).and_then(Value::as_u64).context("a number");
-    Ok(Note {
-        name: text("name")?,
-        count: number("count")?,
-        what: text("what")?,
-        seed: number("seed")?,
-        test: text("test")?,
-    })
+    let note = |line: &str| -> Result<Note> {
+        serde_json::from_str(line).with_context(|| format!("{LEDGER}: {line}"))
+    };
+    text.lines().map(note).collect()
 }
 
 /// The names of the notes in a source.
