@@ -27,7 +27,7 @@ fn draws(test: u64) -> Draws {
 #[test]
 fn two_hundred_kills_lose_nothing() {
     const KILLS: usize = 200;
-    const STEPS: u64 = 200;
+    const STEPS: u64 = 420;
     let dir = tempfile::tempdir().unwrap();
     let every = ["--set", "run.checkpoint_every=2", "--set", "run.sample_every=1000"];
     let args =
@@ -85,12 +85,12 @@ fn two_hundred_kills_lose_nothing() {
 fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let args = |name: &str| {
-        let mut args = training("1", "50", &dir.path().join(name));
+        let mut args = training("1", "80", &dir.path().join(name));
         args.retain(|arg| arg != "-q");
         with(&args, &["--set", "run.checkpoint_every=1000"])
     };
     done(dir.path(), &args("whole"));
-    let whole = last(&dir.path().join("whole"), 50);
+    let whole = last(&dir.path().join("whole"), 80);
     let mut draws = draws(3);
     let mut stops = 0;
     let kinds = [("-INT", 130), ("-TERM", 143), ("-HUP", 129), ("STOP", 0)];
@@ -118,7 +118,7 @@ fn signals_and_the_stop_file_save_and_say_how_to_go_on() {
         );
         assert!(!run.join("STOP").exists(), "the run could not be gone on with");
         done(dir.path(), &again(&name));
-        assert!(last(&run, 50) == whole, "{how}: other bytes");
+        assert!(last(&run, 80) == whole, "{how}: other bytes");
         stops += 1;
     }
     ledger!(

@@ -76,11 +76,21 @@ pub(crate) fn is_ours(path: &Path) -> Result<bool> {
 /// Whether a file says in its header that it is of this kind, whether the rest of it is sound or not.
 pub(crate) fn says_kind(bytes: &[u8], kind: &str) -> bool {
     let header = bytes.split_first_chunk().and_then(|(&length, rest)| {
-        let json = rest.get(..usize::try_from(u64::from_le_bytes(length)).ok()?)?;
+        let length = u64::from_le_bytes(length);
+        if length > longest_header(bytes.len() as u64) {
+            return None;
+        }
+        let json = rest.get(..length as usize)?;
         serde_json::from_slice::<Header>(json).ok()?.stackgan
     });
     let own = header.and_then(|about| serde_json::from_str::<Identity>(&about).ok());
     own.is_some_and(|own| own.kind.or(own.format).as_deref() == Some(kind))
+}
+
+/// Most bytes of a header in a file of `length` bytes. Headers are small compared with the data; the
+/// bound keeps hostile ones within the memory limit.
+const fn longest_header(length: u64) -> u64 {
+    (256 << 10) + length / 16
 }
 
 /// Number of bytes in which the metadata must begin. Ours come before the tensors.
@@ -121,9 +131,7 @@ impl Container {
         let mut length = [0; 8];
         read_exact_at(&file, &mut length, 0).map_err(failed)?;
         let length = u64::from_le_bytes(length);
-        // Headers are small compared with the data; the bound keeps hostile ones within the memory
-        // limit.
-        if length > (256 << 10) + meta.len() / 16 || length > meta.len() - 8 {
+        if length > longest_header(meta.len()) || length > meta.len() - 8 {
             return Err(bad("a header that is too long for the file"));
         }
         let mut json = vec![0; length as usize];

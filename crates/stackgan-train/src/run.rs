@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use stackgan_kernels::memory;
+use stackgan_kernels::{gpu, memory};
 
 use crate::event::{StopReason, TrainEvent};
 use crate::feed::{Fed, Feed};
@@ -75,14 +75,18 @@ pub fn train(
     });
 
     let (mut step, mut reason) = (first, StopReason::Done);
+    let mut again = false; // whether this step's batch is made once more
     while step < run.steps {
         let fed = match feed.next() {
-            Err(error) if run.guard.gives_way(&error) => {
-                feed = run.feed(step)?;
+            // A batch that was made ahead may also have failed before other work made room.
+            Err(error) if !again && gpu::memory_is_full(&error) => {
+                run.guard.gives_way(&error);
+                (feed, again) = (run.feed(step)?, true);
                 continue;
             }
             fed => fed?,
         };
+        again = false;
         let taken = match run.step(&fed, || feed.prepare()) {
             Err(error @ Error::NonFinite { .. }) => {
                 let error = run.bundle(error, &fed, dir, policy.on_nonfinite)?;

@@ -125,17 +125,16 @@ pub fn to_state_dict(model: &Model) -> Result<BTreeMap<String, Tensor>> {
         None => low,
         Some(high) => high.snapshot()?.into_iter().chain(prefixed(STAGE1, low)).collect(),
     };
-    // The release has one width for both stages, and no lower bound of it.
+    // The release has one width for both stages, and no lower bound of it; see also `guess`.
     if let Err(error) = sizes(&shapes::of(&all)) {
         let Error::Model { expected, found, .. } = error else { return Err(error) };
         return Err(Error::Model {
             what: "the release has no generator of the sizes of this model".to_owned(),
             expected,
             found,
-            remedy:
-                "train with `net.channel_floor` 0 and the same `net.gf` in both stages, or keep \
-                     this model as it is"
-                    .to_owned(),
+            remedy: "train with `net.channel_floor` 0, a residual block or more and the same \
+                     `net.gf` in both stages, or keep this model as it is"
+                .to_owned(),
         });
     }
     Ok(all)
@@ -165,12 +164,12 @@ fn guess(found: &Shapes, stage1: &str) -> Result<NetConfig> {
         text_dim,
         cond_dim,
         z_dim: inputs.saturating_sub(cond_dim),
-        // A Stage-I generator has none, and the default then.
+        // Never none: those of Stage-II may have been lost, and Stage-I's sizes name one.
         residual_blocks: found
             .keys()
             .filter_map(block)
             .max()
-            .map_or(usize::from(stage1.is_empty()), |last| last.saturating_add(1)),
+            .map_or(1, |last| last.saturating_add(1)),
         channel_floor: 0,
     };
     net.check().map_err(|e| not_a_generator(&wrong_sizes(&e)))?;
@@ -286,11 +285,9 @@ mod tests {
         };
         assert!(to_state_dict(&model(net(), net())).is_ok());
         let bare = NetConfig { residual_blocks: 0, ..net() };
-        let back = import(to_state_dict(&model(bare, bare)).unwrap()).unwrap();
-        assert_eq!(back.info().stage2.as_ref().unwrap().net.residual_blocks, 0);
         let (floor, wide) =
             (NetConfig { channel_floor: 16, ..net() }, NetConfig { gf: 8, ..net() });
-        for (low, high) in [(floor, floor), (net(), wide)] {
+        for (low, high) in [(bare, bare), (floor, floor), (net(), wide)] {
             let error = to_state_dict(&model(low, high)).unwrap_err().to_string();
             assert!(error.contains("the release has no generator of the sizes"), "{error}");
         }

@@ -171,7 +171,15 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
     }
     let (folders, all) = set.pictures;
     let found = folders.iter().map(|folder| pictures(&into.join(folder)));
-    Ok(Report { by_hand, pictures: (found.sum::<Result<u64>>()?, all) })
+    let found = match found.sum::<Result<u64>>() {
+        // What is to be fetched by hand is told all the same.
+        Err(error) if !by_hand.is_empty() => {
+            hear(&Event::Note(error.to_string()));
+            0
+        }
+        found => found?,
+    };
+    Ok(Report { by_hand, pictures: (found, all) })
 }
 
 /// Number of pictures in a folder; none if it does not exist.

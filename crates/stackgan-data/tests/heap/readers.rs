@@ -40,7 +40,8 @@ pub(crate) fn npz(bytes: &[u8]) -> Result<(), String> {
     let archive = npz::decode(bytes, file).map_err(|e| e.to_string())?;
     for name in archive.names() {
         let member = archive.member(&name).map_err(|e| e.to_string())?;
-        npy::decode(&member, file).map_err(|e| e.to_string())?;
+        let array = npy::decode(&member, file).map_err(|e| e.to_string())?;
+        assert_eq!(array.to_f32().len(), array.len());
     }
     Ok(())
 }
