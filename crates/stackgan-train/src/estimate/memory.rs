@@ -249,8 +249,8 @@ pub struct Memory {
     pub variables: u64,
     /// What the backward pass keeps of a batch in f32, and what is on its way.
     pub pictures: u64,
-    /// How many such batches a GPU keeps: a second one where some steps are recorded and others, with R1, are queued beside them.
-    pub batches: u64,
+    /// The same of a step without R1, which a GPU keeps besides where some steps have R1: each kind is recorded on its own.
+    pub beside: u64,
     /// What the kernels hold of the largest weight: packed, and the sums that its gradient is made of.
     pub working: u64,
     /// Batches that are loaded ahead.
@@ -321,11 +321,15 @@ impl Memory {
         };
         let stage1 = if tuned { under.kept } else { 4 * under.largest };
         // In D's step the network keeps nothing but what the heads see, and has a few maps of all groups at once.
-        let in_d = in_d + penalised + (shown + 1) * UNDERWAY * looks.largest;
+        let in_d = in_d + (shown + 1) * UNDERWAY * looks.largest;
         let painted = if cfg.loss.mode_seeking > 0.0 { 2 * g.kept } else { g.kept };
-        let kept = in_d.max(painted + d.kept + matching.kept + looks.kept) + stage1;
+        let in_g = painted + d.kept + matching.kept + looks.kept;
         let underway = UNDERWAY * g.largest.max(d.largest);
-        let pictures = F32 * (part * (kept + underway) + batch * shown * picture);
+        let of_step = |in_d: u64| {
+            let kept = in_d.max(in_g) + stage1;
+            F32 * (part * (kept + underway) + batch * shown * picture)
+        };
+        let pictures = of_step(in_d + penalised);
         let loading = batch * (cfg.run.prefetch as u64 + 2) * shown * picture; // bytes
         // The model is put together apart from the variables, and its file in memory; the state of a GPU comes to the host first.
         let model = 2 * (g.weights + g.statistics + under.weights + under.statistics);
@@ -335,9 +339,9 @@ impl Memory {
         };
         let R1 { gamma, every } = cfg.loss.r1;
         let recorded = cfg.knobs.can_be_recorded() && cfg.data.wrong != Wrong::NextTextOtherClass;
-        let batches = if recorded && gamma > 0.0 && every > 1 { 2 } else { 1 };
+        let beside = if recorded && gamma > 0.0 && every > 1 { of_step(in_d) } else { 0 };
         let working = F32 * (PACKED_G * g.layer).max(PACKED_D * d.layer);
-        Self { variables, pictures, batches, working, loading, saving: F32 * saving }
+        Self { variables, pictures, beside, working, loading, saving: F32 * saving }
     }
 
     /// The whole process at its peak, on a CPU.
@@ -350,6 +354,6 @@ impl Memory {
     /// A GPU's part at its peak, without buffers of cuDNN's and of the driver. Batches and checkpoints are the host's.
     #[must_use]
     pub const fn on_gpu(&self) -> u64 {
-        self.variables + self.batches * self.pictures
+        self.variables + self.pictures + self.beside
     }
 }

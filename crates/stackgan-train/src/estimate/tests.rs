@@ -129,15 +129,15 @@ fn memory_grows_with_the_batch_and_not_otherwise() {
 #[test]
 fn a_gpu_keeps_a_second_batch_where_some_steps_are_recorded_and_some_are_not() {
     let mut cfg = configs().remove(0);
-    let mut batches = |every, spectral| {
-        (cfg.loss.r1, cfg.knobs.spectral_norm) = (R1 { gamma: 0.5, every }, spectral);
-        let memory = Memory::of(&cfg, &cfg.net, &Pretrained::default(), Undo::Copied);
-        assert_eq!(memory.on_gpu(), memory.variables + memory.batches * memory.pictures);
-        memory.batches
+    let mut of = |gamma, every, spectral| {
+        (cfg.loss.r1, cfg.knobs.spectral_norm) = (R1 { gamma, every }, spectral);
+        Memory::of(&cfg, &cfg.net, &Pretrained::default(), Undo::Copied)
     };
-    assert_eq!([batches(5, false), batches(1, false), batches(5, true)], [2, 1, 1]);
-    cfg.loss.r1.gamma = 0.0;
-    assert_eq!(Memory::of(&cfg, &cfg.net, &Pretrained::default(), Undo::Copied).batches, 1);
+    let (without, some) = (of(0.0, 5, false), of(0.5, 5, false));
+    assert_eq!(some.on_gpu(), some.variables + some.pictures + without.pictures);
+    for one_kind in [without, of(0.5, 1, false), of(0.5, 5, true)] {
+        assert_eq!(one_kind.on_gpu(), one_kind.variables + one_kind.pictures);
+    }
 }
 
 /// In parts a batch keeps what a part keeps; its pictures are there whole, and gradients are summed.

@@ -98,7 +98,7 @@ impl Needed {
             device: name(device),
             peak_bytes: if device.is_cpu() { memory.peak() } else { memory.on_gpu() },
             networks_bytes: memory.variables,
-            batch_bytes: if device.is_cpu() { 1 } else { memory.batches } * memory.pictures,
+            batch_bytes: memory.pictures + if device.is_cpu() { 0 } else { memory.beside },
             layer_bytes: memory.working,
             loading_bytes: memory.loading,
             saving_bytes: memory.saving,
