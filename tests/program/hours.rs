@@ -132,8 +132,8 @@ fn a_killed_run_goes_on_with_the_steps_that_were_planned() {
 fn a_planned_run_goes_on_over_the_file_of_settings_that_it_began_with() {
     let dir = tempfile::tempdir().unwrap();
     let (run, file) = (dir.path().join("run"), dir.path().join("mine.toml"));
-    let halved = "decay = { kind = \"halve\", every = 50 }";
-    let optim = format!("[optim]\nepochs = 600\nlr_g = 1e-3\n{halved}\n");
+    let halved = "decay = { kind = \"halve\", every = 50_000 }";
+    let optim = format!("[optim]\nepochs = 600_000\nlr_g = 1e-3\n{halved}\n");
     fs::write(&file, optim + "[run]\ncheckpoint_every = 999\nkeep = 3\n").unwrap();
     let file = file.display().to_string();
     let go_on = |args: &[String], more: &[&str]| {
@@ -145,7 +145,7 @@ fn a_planned_run_goes_on_over_the_file_of_settings_that_it_began_with() {
     let begun = go_on(&args, &[]);
     let (optim, intervals) = (&begun["optim"], &begun["run"]);
     assert!(optim["steps"].as_integer() > Some(4) && optim["epochs"].as_integer() == Some(0));
-    assert!(optim["decay"]["every"].as_integer() != Some(50), "halvings follow the length");
+    assert!(optim["decay"]["every"].as_integer() != Some(50_000), "halvings follow the length");
     assert!(intervals["checkpoint_every"].as_integer() != Some(999));
     assert_eq!(intervals["keep"].as_integer(), Some(3), "what no plan sets is the file's");
     assert_eq!(go_on(&args, &[]), begun);
