@@ -253,22 +253,21 @@ fn stage2_reads_embeddings_as_its_stage1_does() {
     }
 }
 
+/// A char-CNN-RNN of vectors of `dim` values, the same each time.
+fn small_encoder(dim: usize) -> CharCnnRnnEncoder {
+    let sizes =
+        CharCnnRnnConfig { conv1: 16, conv2: 16, units: 16, dim, ..CharCnnRnnConfig::default() };
+    let params = Params::fresh(Noise::new(4), "text", &Device::Cpu);
+    CharCnnRnnEncoder::new(sizes, params, None).unwrap()
+}
+
 /// Tests standardised and unchanged embeddings.
 #[test]
 fn the_encoder_is_part_of_the_model() {
     let folder = Folder::new(Stage::One);
     let mut cfg = config(Stage::One, Recipe::Residual);
-    let sizes = CharCnnRnnConfig {
-        conv1: 16,
-        conv2: 16,
-        units: 16,
-        dim: cfg.net.text_dim,
-        ..CharCnnRnnConfig::default()
-    };
-    let encoder = || {
-        let params = Params::fresh(Noise::new(4), "text", &Device::Cpu);
-        CharCnnRnnEncoder::new(sizes, params, None).unwrap()
-    };
+    let dim = cfg.net.text_dim;
+    let encoder = || small_encoder(dim);
     for standardised in [true, false] {
         cfg.data.embedding_standardise = standardised;
         let embeddings = encoded(&folder, &encoder());
@@ -300,15 +299,7 @@ fn the_encoder_is_part_of_the_model() {
 fn stage2_wants_the_embeddings_of_its_stage1() {
     let folder = Folder::new(Stage::Two);
     let cfg = config(Stage::Two, Recipe::Residual);
-    let sizes = CharCnnRnnConfig {
-        conv1: 16,
-        conv2: 16,
-        units: 16,
-        dim: cfg.net.text_dim,
-        ..CharCnnRnnConfig::default()
-    };
-    let params = Params::fresh(Noise::new(4), "text", &Device::Cpu);
-    let encoder = CharCnnRnnEncoder::new(sizes, params, None).unwrap();
+    let encoder = small_encoder(cfg.net.text_dim);
     let setup = |embeddings| Setup {
         embeddings,
         stage1: Some(stage1_with(cfg.net, None)),
