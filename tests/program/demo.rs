@@ -7,7 +7,7 @@ use std::process::Child;
 
 use serde_json::Value;
 
-use crate::common::{done, failed, slashes, stackgan};
+use crate::common::{archive, done, failed, slashes, stackgan};
 use crate::errors::four_parts;
 use crate::folder::{newest, signal, start, stats, wait_for};
 use crate::ledger::ledger;
@@ -129,29 +129,50 @@ fn a_quick_demo_leaves_a_model_and_a_report() {
 /// Whether a demo has come to some point.
 type Seen = fn(&Path) -> bool;
 
+const ENCODER: &str = "encoder.safetensors";
+const UNFINISHED: &str = "encoder.safetensors.unfinished";
+
+/// Where a demo is stopped, and by which signal.
+const STOPS: [(&str, &str, Seen); 11] = [
+    ("drawing", "-KILL", |demo| demo.join("demo.json").exists()),
+    ("preparing", "-INT", |demo| demo.join("data").exists()),
+    ("the text encoder", "-KILL", |demo| demo.join(UNFINISHED).exists()),
+    ("the text encoder goes on", "-INT", |demo| {
+        demo.join(ENCODER).exists() || is_new(demo, UNFINISHED)
+    }),
+    ("encoding", "-KILL", |demo| demo.join(ENCODER).exists()),
+    ("Stage-I", "-KILL", |demo| !stats(&demo.join("stage1")).is_empty()),
+    ("a checkpoint of Stage-I", "-KILL", |demo| newest(&demo.join("stage1")) > Some(0)),
+    ("Stage-II", "-TERM", |demo| !stats(&demo.join("stage2")).is_empty()),
+    ("a checkpoint of Stage-II", "-KILL", |demo| newest(&demo.join("stage2")) > Some(0)),
+    ("painting", "-KILL", |demo| demo.join("sheets/prompt-0.png").exists()),
+    ("scoring", "-INT", |demo| demo.join("sheets/prompts.txt").exists()),
+];
+
+/// Whether a file was written since the demo was last started, which is when `demo.json` was.
+fn is_new(demo: &Path, file: &str) -> bool {
+    let written = |name: &str| demo.join(name).metadata().and_then(|facts| facts.modified()).ok();
+    written(file) > written("demo.json")
+}
+
+/// The step from which the encoder's training is to go on, if it has begun and not ended.
+fn kept_step(demo: &Path) -> Option<String> {
+    let (state, encoder) = (demo.join(UNFINISHED), demo.join(ENCODER));
+    let begun = state.exists() && !encoder.exists();
+    begun.then(|| archive(&state).metadata["step"].clone())
+}
+
 /// A demo is killed or stopped at every part, and the same command goes on until it is complete. No
-/// part that was done is done again.
+/// part that was done is done again, and no step of the encoder that was kept.
 #[cfg(unix)]
 #[test]
 fn a_demo_that_is_stopped_anywhere_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let demo = dir.join("demo");
-    let seen: [(&str, &str, Seen); 11] = [
-        ("drawing", "-KILL", |demo| demo.join("demo.json").exists()),
-        ("preparing", "-INT", |demo| demo.join("data").exists()),
-        ("the text encoder", "-KILL", |demo| demo.join("encoder.safetensors.unfinished").exists()),
-        ("the text encoder goes on", "-INT", |demo| demo.join("data").exists()),
-        ("encoding", "-KILL", |demo| demo.join("encoder.safetensors").exists()),
-        ("Stage-I", "-KILL", |demo| !stats(&demo.join("stage1")).is_empty()),
-        ("a checkpoint of Stage-I", "-KILL", |demo| newest(&demo.join("stage1")) > Some(0)),
-        ("Stage-II", "-TERM", |demo| !stats(&demo.join("stage2")).is_empty()),
-        ("a checkpoint of Stage-II", "-KILL", |demo| newest(&demo.join("stage2")) > Some(0)),
-        ("painting", "-KILL", |demo| demo.join("sheets/prompt-0.png").exists()),
-        ("scoring", "-INT", |demo| demo.join("sheets/prompts.txt").exists()),
-    ];
     let mut took: Vec<Value> = Vec::new();
-    for (sitting, (what, how, seen)) in (1..).zip(&seen) {
+    for (sitting, (what, how, seen)) in (1..).zip(&STOPS) {
+        let kept = kept_step(&demo);
         let mut child = begin(dir);
         wait_for(what, &mut child, || sittings(&demo) == Some(sitting) && seen(&demo));
         if *what == "the text encoder" {
@@ -163,6 +184,8 @@ fn a_demo_that_is_stopped_anywhere_goes_on() {
         signal(&child, how);
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
+        let at = kept.map_or_else(String::new, |step| format!("goes on at step {step}\n"));
+        assert!(said.contains(&at), "{what}: no {at} in {said}");
         let code = match *how {
             "-INT" => Some(130),
             "-TERM" => Some(143),
@@ -188,10 +211,10 @@ fn a_demo_that_is_stopped_anywhere_goes_on() {
     );
     let said = String::from_utf8(output.stdout).unwrap();
     let report = complete(dir, &said);
-    let started = format!("was started {} times", seen.len() + 1);
+    let started = format!("was started {} times", STOPS.len() + 1);
     assert!(report.contains(&started), "{started}");
     let notes = notes(&demo);
-    assert_eq!(notes["sittings"], seen.len() + 1);
+    assert_eq!(notes["sittings"], STOPS.len() + 1);
     let parts: Vec<&Value> =
         notes["took"].as_array().unwrap().iter().map(|took| &took["part"]).collect();
     assert_eq!(parts, ["birds", "words", "stage1", "stage2", "sheets", "scores"]);
@@ -202,7 +225,7 @@ fn a_demo_that_is_stopped_anywhere_goes_on() {
     finished(dir, &said);
     ledger!(
         "program.demo",
-        seen.len(),
+        STOPS.len(),
         "stops of one demo, from its drawing to its scores, by SIGKILL, SIGINT and SIGTERM: the same command goes on to the report"
     );
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::common::{WORLD, done, failed, one_step, program, slashes, stackgan, training, with};
+use crate::folder::newest;
 
 /// Asserts that an error contains the problem, the place, the expected and found values and a
 /// remedy, once and without a backtrace.
@@ -181,6 +182,7 @@ fn time_budget_is_code_75_and_the_stop_file_is_code_0() {
     assert!(run.join("model.safetensors").is_file());
     fs::write(run.join("STOP"), "").unwrap();
     done(dir.path(), &training("1", "500", &run));
+    assert_eq!(newest(&run), Some(2), "one step each");
 }
 
 /// A user is never told to remove what this program did not make.

@@ -1,10 +1,11 @@
 //! `stackgan data fetch` with a server on this machine: killed at any moment, it can be continued;
 //! and the exit codes of errors.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stackgan_core::digest::sha256;
 
@@ -69,7 +70,61 @@ fn with_pictures(dir: &Path) {
 }
 
 fn spawn(dir: &Path, mirror: &str) -> Child {
-    start(dir, &["data", "fetch", "cub", "--size", "76", "--from", mirror])
+    start(dir, &["data", "fetch", "cub", "--from", mirror])
+}
+
+/// Returns the names in a folder that begin with `prefix`.
+fn named(folder: &Path, prefix: &str) -> Vec<OsString> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    names.filter(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes())).collect()
+}
+
+/// Kills the program once `seen` returns true, unless it has ended before anybody looked, as it may on
+/// a busy machine.
+fn kill_when(mut child: Child, seen: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !seen() {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            return;
+        }
+        if started.elapsed() > Duration::from_secs(60) {
+            drop(child.kill());
+            panic!("waited a minute");
+        }
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    child.kill().unwrap(); // SIGKILL
+    child.wait().unwrap();
+}
+
+/// Kills the program while it unpacks, moves and imports: four times when it has begun to unpack, once
+/// when the first folder has its name, and three times when it has begun to import.
+fn kill_later(cub: &Path, begin: impl Fn() -> Child, check: impl Fn()) {
+    let (own, prepared) = (cub.join(".fetched"), cub.join("prepared"));
+    let unpacking = || named(&own, "unpacking-");
+    let importing = || named(&prepared, ".tmp-");
+    let moved = || cub.join("train").exists();
+    let mut halves = [0; 2]; // kills that left a half folder, and half a file
+    let mut missed = false; // everything was unpacked before anybody looked
+    for n in 0..LATER {
+        let left = [unpacking(), importing()];
+        let is_new = |name: &OsString| !left.iter().flatten().any(|old| old == name);
+        match n {
+            0..4 => kill_when(begin(), || moved() || unpacking().iter().any(is_new)),
+            4 => kill_when(begin(), moved),
+            _ => {
+                let _ = fs::remove_dir_all(&prepared); // absent until something is imported
+                kill_when(begin(), || importing().iter().any(is_new));
+            }
+        }
+        missed |= n == 0 && moved();
+        check();
+        halves[0] += usize::from(unpacking().iter().any(is_new));
+        halves[1] += usize::from(importing().iter().any(is_new));
+    }
+    assert!((halves[0] > 0 || missed) && halves[1] > 0, "{halves:?}");
 }
 
 fn length(path: &Path) -> u64 {
@@ -115,17 +170,17 @@ fn thirty_kills_end_with_the_right_file_and_the_folder_imported() {
     // Each process requested only the bytes that were missing, and none twice.
     let ranges: Vec<u64> = server.asked().iter().filter_map(|ask| ask.range).collect();
     assert_eq!(ranges, left[..KILLS - 1]);
-    // Now the file may be completed; the process is killed while it unpacks, moves and imports.
-    for n in 0..LATER {
-        let mut child = spawn(dir.path(), &server.address);
-        wait_for("the whole file", &mut child, || file.exists());
-        std::thread::sleep(Duration::from_millis(n * 12));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(sha256(&fs::read(&file).unwrap()) == sum, "the file is not whole");
-        let train = cub.join("train");
-        assert!(!train.exists() || length(&train.join("large.bin")) == 6 << 20, "half a folder");
-    }
+    // Now the file may be completed.
+    kill_later(
+        &cub,
+        || spawn(dir.path(), &server.address),
+        || {
+            assert!(sha256(&fs::read(&file).unwrap()) == sum, "the file is not whole");
+            let train = cub.join("train");
+            let whole = length(&train.join("large.bin")) == 6 << 20;
+            assert!(whole || !train.exists(), "half a folder");
+        },
+    );
     let mirror = server.address.as_str();
     let said = done(dir.path(), &["data", "fetch", "cub", "--from", mirror, "--size", "76", "-q"]);
     assert!(said.contains("prepared-76.safetensors"), "{said}");
@@ -134,6 +189,7 @@ fn thirty_kills_end_with_the_right_file_and_the_folder_imported() {
     assert!(said.contains("birds.zip: ") && said.contains("as put there"), "{said}");
     let own: Vec<_> = fs::read_dir(cub.join(".fetched")).unwrap().flatten().collect();
     assert_eq!(own.len(), 2, "the lock and one record: {own:?}");
+    assert!(named(&cub.join("prepared"), ".tmp-").is_empty(), "something half written");
 }
 
 #[test]

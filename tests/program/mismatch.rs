@@ -127,7 +127,7 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
             let ours = !matches!(*kind, "picture" | "statistics");
             let told = !ours || !said.contains("damaged") && !said.contains("remove");
             assert!(told, "{kind} for {wanted} is not damaged: {said}");
-            assert!(!Path::new(&run).join("stats.jsonl").exists());
+            assert!(!dir.join(&run).join("stats.jsonl").exists(), "a step was taken");
             refused += 1;
         }
     }

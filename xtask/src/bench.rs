@@ -13,7 +13,7 @@ mod sample;
 mod statistics;
 mod work;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -22,54 +22,17 @@ use self::figures::{Figure, Pace};
 use self::machine::machine;
 use self::programs::{LAYOUTS, Programs};
 use self::record::{Measured, facts, keep, raw, table};
-
-/// The device to measure on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Where {
-    Cpu,
-    Gpu,
-}
-
-impl std::str::FromStr for Where {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Gpu),
-            _ => Err(format!("expected cpu or cuda, found `{text}`")),
-        }
-    }
-}
-
-/// The options of the command.
-pub(crate) struct Options {
-    /// Measure on an NVIDIA GPU instead of the CPU.
-    pub(crate) gpu: bool,
-    /// A Python with torch; without it only this program is measured.
-    pub(crate) peer: Option<PathBuf>,
-    /// Time limit of the peer for one figure on a GPU, in seconds.
-    pub(crate) patience: Option<u32>,
-    /// Number of runs of each figure.
-    pub(crate) runs: Option<u32>,
-    /// Only measure figures whose names contain this.
-    pub(crate) only: Option<String>,
-    /// Measure one step against batch, width and threads, for docs/performance.md.
-    pub(crate) curves: bool,
-    /// Two runs of one round each, to check that everything works. With curves, one run of fewer
-    /// points.
-    pub(crate) quick: bool,
-}
+use crate::flags::{Bench, Where};
 
 /// Measures, prints the table and writes a record: a full one to docs/bench/, a quick one to
 /// target/bench/.
-pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
+pub(crate) fn bench(root: &Path, options: &Bench) -> Result<()> {
     let pace = if options.quick { Pace::Quick } else { Pace::Full };
     if options.curves {
         return draw_curves(root, options, pace);
     }
     let runs = options.runs.unwrap_or(if options.quick { 2 } else { 5 });
-    if options.gpu && runs > 0 {
+    if on_gpu(options) && runs > 0 {
         return bench_gpu(root, options, (pace, runs));
     }
     let chosen = Figure::choose(options.only.as_deref());
@@ -108,9 +71,9 @@ pub(crate) fn bench(root: &Path, options: &Options) -> Result<()> {
     keep(root, (pace, &machine.folder()), &all, page(&about, &table)?)
 }
 
-fn draw_curves(root: &Path, options: &Options, pace: Pace) -> Result<()> {
+fn draw_curves(root: &Path, options: &Bench, pace: Pace) -> Result<()> {
     let runs = options.runs.unwrap_or(if options.quick { 1 } else { 3 });
-    if options.gpu || options.peer.is_some() || options.only.is_some() || runs == 0 {
+    if on_gpu(options) || options.peer.is_some() || options.only.is_some() || runs == 0 {
         bail!(
             "curves are of ours on the CPU: expected --runs above 0 or --quick alone beside --curves"
         );
@@ -119,7 +82,7 @@ fn draw_curves(root: &Path, options: &Options, pace: Pace) -> Result<()> {
 }
 
 /// Runs the benchmark on a GPU.
-fn bench_gpu(root: &Path, options: &Options, (pace, runs): (Pace, u32)) -> Result<()> {
+fn bench_gpu(root: &Path, options: &Bench, (pace, runs): (Pace, u32)) -> Result<()> {
     let machine = machine(root)?;
     let peer = (options.peer.as_deref(), options.patience);
     let measured = gpu::measure(root, options.only.as_deref(), peer, (pace, runs))?;
@@ -133,10 +96,14 @@ fn bench_gpu(root: &Path, options: &Options, (pace, runs): (Pace, u32)) -> Resul
     keep(root, (pace, &machine.folder_of(&measured.gpu)), &all, page(&about, &table)?)
 }
 
+fn on_gpu(options: &Bench) -> bool {
+    options.device == Some(Where::Gpu)
+}
+
 /// The command without paths of this machine.
-fn command(options: &Options) -> String {
+fn command(options: &Bench) -> String {
     let mut words = vec!["cargo xtask bench".to_owned()];
-    words.extend(options.gpu.then(|| "--device cuda".to_owned()));
+    words.extend(on_gpu(options).then(|| "--device cuda".to_owned()));
     words.extend(options.peer.is_some().then(|| "--peer PYTHON".to_owned()));
     words.extend(options.patience.map(|seconds| format!("--patience {seconds}")));
     words.extend(options.runs.map(|n| format!("--runs {n}")));
@@ -161,8 +128,8 @@ mod tests {
 
     #[test]
     fn a_record_repeats_the_command_without_paths() -> Result<()> {
-        let options = Options {
-            gpu: false,
+        let options = Bench {
+            device: None,
             peer: Some("somewhere/python".into()),
             patience: None,
             runs: Some(7),
@@ -172,12 +139,12 @@ mod tests {
         };
         let command = command(&options);
         assert_eq!(command, "cargo xtask bench --peer PYTHON --runs 7 --only paint");
-        let gpu = Options { gpu: true, peer: None, ..options };
+        let gpu = Bench { device: Some(Where::Gpu), peer: None, ..options };
         assert!(super::command(&gpu).starts_with("cargo xtask bench --device cuda --runs 7"));
         let curves =
-            Options { curves: true, quick: true, gpu: false, only: None, runs: None, ..gpu };
+            Bench { curves: true, quick: true, device: None, only: None, runs: None, ..gpu };
         assert_eq!(super::command(&curves), "cargo xtask bench --curves --quick");
-        let refused = bench(Path::new("nowhere"), &Options { runs: Some(0), ..curves });
+        let refused = bench(Path::new("nowhere"), &Bench { runs: Some(0), ..curves });
         assert!(refused.unwrap_err().to_string().contains("--curves"));
         let page = page(&json!({ "command": command, "runs": 7, "peer": null }), "| a |\n")?;
         assert!(page.contains("- runs: 7\n") && page.ends_with("| a |\n"), "{page}");

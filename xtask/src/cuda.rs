@@ -6,7 +6,7 @@ mod layout;
 mod wheels;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -17,6 +17,7 @@ use stackgan_data::layouts::Kind;
 use xshell::{Shell, cmd};
 
 use self::wheels::{EDITION, PYPI, WHEELS};
+use crate::flags::CudaToolkit;
 
 /// The file that marks a root as complete, with its edition.
 const MARK: &str = "toolkit.txt";
@@ -31,19 +32,9 @@ const COMPUTE_CAP: u32 = 80;
 pub(crate) const HOMES: [&str; 4] =
     ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
 
-/// The options of the command.
-pub(crate) struct Options {
-    /// The root; `target/cuda` by default.
-    pub(crate) to: Option<PathBuf>,
-    /// A folder or an address with the wheels.
-    pub(crate) from: Option<String>,
-    /// The GPUs' compute capability, for example 90 for 9.0.
-    pub(crate) compute_cap: Option<u32>,
-}
-
 /// Fetches the toolkit unless it is present, and prints the shell commands needed to build and run
 /// with it.
-pub(crate) fn toolkit(repository: &Path, options: &Options) -> Result<()> {
+pub(crate) fn toolkit(repository: &Path, options: &CudaToolkit) -> Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!(
             "expected Linux on x86-64; elsewhere install NVIDIA's toolkit and cuDNN (docs/gpu.md)"

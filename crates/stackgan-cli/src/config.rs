@@ -114,23 +114,11 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Applies all given settings to the preset. `environment` is that of the process.
+    /// Applies all given settings to `base`. `environment` is that of the process.
     ///
     /// # Errors
     /// [`Problem`] for an unknown preset or key, for a value that is not valid TOML, and for a setting
     /// of the other stage.
-    pub(crate) fn new(
-        stage: Stage,
-        settings: &Settings,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self> {
-        Self::over(&Base::Preset, stage, settings, environment)
-    }
-
-    /// Applies all given settings to `base`.
-    ///
-    /// # Errors
-    /// As [`Layers::new`].
     pub(crate) fn over(
         base: &Base,
         stage: Stage,
@@ -201,13 +189,8 @@ impl Layers {
                 None => "list them with `stackgan config presets`".to_owned(),
             };
             let parts = (known.join(", "), format!("`{name}`"));
-            return Err(Problem::usage(
-                "there is no such preset",
-                "option: --preset",
-                parts,
-                remedy,
-            )
-            .into());
+            let what = "there is no such preset";
+            return Err(Problem::usage(what, "option: --preset", parts, remedy).into());
         };
         Ok(Self::of_text(text, &Origin::Preset(full))?)
     }
@@ -341,40 +324,38 @@ impl Layers {
             insert(&mut root, key, value.clone());
         }
         let text = toml::to_string(&root)?;
-        if let Err(error) = toml::from_str::<TrainConfig>(&text) {
-            return Err(self.refused(&text, &error));
-        }
-        Ok(TrainConfig::from_toml(&text)?)
+        let read = serde_path_to_error::deserialize(toml::Deserializer::parse(&text)?);
+        let config: TrainConfig =
+            read.map_err(|error| self.refused(&error.path().to_string(), error.inner().message()))?;
+        config.check()?;
+        Ok(config)
     }
 
     /// The error for a value that its key cannot have, with its origin.
-    fn refused(&self, text: &str, error: &toml::de::Error) -> anyhow::Error {
-        let key = error.span().and_then(|span| key_at(text, span.start)).unwrap_or_default();
+    fn refused(&self, key: &str, message: &str) -> Problem {
         let value = self.values.iter().find(|(known, _)| {
-            **known == key || known.strip_prefix(&key).is_some_and(|rest| rest.starts_with('.'))
+            *known == key || known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))
         });
         let place = match value {
             Some((_, (_, origin))) => format!("from: {origin}"),
             None => "from: all settings together".to_owned(),
         };
-        let (found, expected) = error
-            .message()
-            .rsplit_once(", expected ")
-            .unwrap_or((error.message(), "a value that it can have"));
+        let (found, expected) =
+            message.rsplit_once(", expected ").unwrap_or((message, "a value that it can have"));
         let expected = match expected {
             "usize" | "u64" | "u32" => "a whole number from 0",
             "f64" => "a number",
             "a boolean" => "`true` or `false`",
             other => other,
         };
-        let found = match self.values.get(&key) {
+        let found = match self.values.get(key) {
             Some((value, _)) => value.to_string(),
             None => found.to_owned(),
         };
         let what = format!("setting `{key}` cannot be used");
         let remedy =
             "change it; `stackgan config presets --print NAME` says what each setting can be";
-        Problem::usage(what, place, (expected, found), remedy).into()
+        Problem::usage(what, place, (expected, found), remedy)
     }
 }
 
@@ -400,26 +381,6 @@ fn not_toml(file: &Path, error: &toml::de::Error) -> Problem {
     let place = format!("file: {}", file.display());
     let parts = ("TOML", error.to_string().trim_end().to_owned());
     Problem::usage("the configuration cannot be read", place, parts, "correct the file")
-}
-
-/// The dotted key of the line of `text` that contains byte `at`.
-fn key_at(text: &str, at: usize) -> Option<String> {
-    let (mut table, mut start) = ("", 0);
-    for line in text.split_inclusive('\n') {
-        let bare = line.trim();
-        if let Some(name) = bare.strip_prefix('[') {
-            table = name.trim_end_matches(']');
-        }
-        start += line.len();
-        if at < start {
-            return Some(match bare.split_once(" = ") {
-                Some((key, _)) if table.is_empty() => key.to_owned(),
-                Some((key, _)) => format!("{table}.{key}"),
-                None => table.to_owned(),
-            });
-        }
-    }
-    None
 }
 
 /// Parses a typed value: as TOML if possible, otherwise as text, so that quotes are not needed.

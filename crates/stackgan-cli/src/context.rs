@@ -8,6 +8,7 @@ use crate::device::{self, Use};
 use crate::progress::Manner;
 
 /// The context of every command.
+#[derive(Clone)]
 pub(crate) struct Context {
     /// The device to compute on.
     pub device: Device,

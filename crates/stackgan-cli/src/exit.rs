@@ -169,25 +169,14 @@ pub(crate) fn code(error: &anyhow::Error) -> Exit {
 }
 
 fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if let Some(problem) = cause.downcast_ref::<Problem>() {
-        return Some(problem.exit);
-    }
-    if let Some(stopped) = cause.downcast_ref::<Stopped>() {
-        return Some(stopped.reason.into());
-    }
-    if let Some(error) = cause.downcast_ref::<stackgan_train::Error>() {
-        return Some(of_training(error));
-    }
-    if let Some(error) = cause.downcast_ref::<stackgan_data::Error>() {
-        return Some(of_data(error));
-    }
-    if let Some(error) = cause.downcast_ref::<stackgan_eval::Error>() {
-        return Some(of_eval(error));
-    }
-    if let Some(error) = cause.downcast_ref() {
-        return Some(of_serving(error));
-    }
-    cause.downcast_ref::<stackgan_core::Error>().map(of_core)
+    let problem = cause.downcast_ref::<Problem>().map(|problem| problem.exit);
+    problem
+        .or_else(|| cause.downcast_ref::<Stopped>().map(|stopped| Exit::from(stopped.reason)))
+        .or_else(|| cause.downcast_ref().map(of_training))
+        .or_else(|| cause.downcast_ref().map(of_data))
+        .or_else(|| cause.downcast_ref().map(of_eval))
+        .or_else(|| cause.downcast_ref().map(of_serving))
+        .or_else(|| cause.downcast_ref().map(of_core))
 }
 
 fn of_eval(error: &stackgan_eval::Error) -> Exit {

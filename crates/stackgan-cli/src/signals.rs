@@ -107,8 +107,8 @@ impl Stopper {
         self.signalled().or(over.then_some(StopReason::TimeBudget))
     }
 
-    /// Ends a command for a signal that came while it worked [carefully](Self::carefully) or before
-    /// it could be [ended by one](Self::or_end). `message` says what is stopped.
+    /// Ends a command for a signal that came, unless that [ended the program](Self::or_end) at once.
+    /// `message` says what is stopped.
     ///
     /// # Errors
     /// [`Stopped`].

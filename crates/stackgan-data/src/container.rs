@@ -195,12 +195,8 @@ impl Container {
         let expected = format!("tensor `{name}` of {element} with {dims} dimensions");
         let found = match self.header.tensors.get(name) {
             Some(raw) if raw.dtype == element && raw.shape.len() == dims => {
-                let (from, to) = raw.data_offsets;
-                return Ok(Tensor {
-                    shape: raw.shape.clone(),
-                    start: self.data_start + from,
-                    length: to - from,
-                });
+                let (shape, (from, to)) = (raw.shape.clone(), raw.data_offsets);
+                return Ok(Tensor { shape, start: self.data_start + from, length: to - from });
             }
             Some(raw) => format!("{} of shape {:?}", raw.dtype, raw.shape),
             None => "no such tensor".to_owned(),
@@ -215,26 +211,18 @@ impl Container {
         expected: impl Into<Box<str>>,
         found: impl Into<Box<str>>,
     ) -> Error {
+        let what = "file is damaged or of another version";
         let remedy = "remove it, and run again the command that makes it";
-        Error::malformed(
-            &self.path,
-            "file is damaged or of another version",
-            place,
-            (expected, found),
-            remedy,
-        )
+        Error::malformed(&self.path, what, place, (expected, found), remedy)
     }
 
     /// Reads `length` bytes of a tensor from `offset`.
     pub(crate) fn read(&self, tensor: &Tensor, offset: u64, length: usize) -> Result<Vec<u8>> {
         let end = offset.checked_add(length as u64);
         if end.is_none_or(|end| end > tensor.length) {
+            let expected = format!("a part of {} bytes", tensor.length);
             let found = format!("{length} bytes from {offset}");
-            return Err(self.malformed(
-                "tensor",
-                format!("a part of {} bytes", tensor.length),
-                found,
-            ));
+            return Err(self.malformed("tensor", expected, found));
         }
         let mut bytes = vec![0; length];
         let place = tensor.start + offset;
@@ -305,17 +293,14 @@ struct Metadata {
 }
 
 /// Deserialises at most eight extents.
-fn few<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<usize>, D::Error> {
+fn few<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<usize>, D::Error> {
     struct Few;
     impl<'de> Visitor<'de> for Few {
         type Value = Vec<usize>;
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("at most 8 extents")
         }
-        fn visit_seq<A: SeqAccess<'de>>(
-            self,
-            mut seq: A,
-        ) -> std::result::Result<Vec<usize>, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<usize>, A::Error> {
             let mut shape = Vec::new();
             while let Some(extent) = seq.next_element()? {
                 if shape.len() == 8 {
@@ -330,17 +315,14 @@ fn few<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<usize>, D:
 }
 
 impl<'de> Deserialize<'de> for Header {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Parts;
         impl<'de> Visitor<'de> for Parts {
             type Value = Header;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a safetensors header")
             }
-            fn visit_map<A: MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> std::result::Result<Header, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
                 let mut header = Header { tensors: BTreeMap::new(), more: false, stackgan: None };
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
@@ -365,7 +347,7 @@ impl<'de> Deserialize<'de> for Header {
 impl Header {
     /// Checks that the tensors have the sizes of their shapes and fill the data without gap or
     /// overlap.
-    fn check(&self, data: u64) -> std::result::Result<(), &'static str> {
+    fn check(&self, data: u64) -> Result<(), &'static str> {
         if self.more {
             return Err("too many tensors");
         }

@@ -97,6 +97,12 @@ impl fmt::Display for Split {
     }
 }
 
+/// `n` evenly spaced indices below `of`; all of them if there are no more.
+pub fn evenly(of: usize, n: usize) -> impl Iterator<Item = usize> {
+    let n = n.min(of);
+    (0..n).map(move |k| k * of / n)
+}
+
 impl Dataset {
     /// Number of pictures of one split.
     #[must_use]

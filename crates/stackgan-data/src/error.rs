@@ -5,7 +5,6 @@
 //! through [`printable`] before it is shown.
 
 use std::fmt::Display;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The result type of this crate.
@@ -184,14 +183,10 @@ impl Error {
         (faults, count): (&[Self], usize),
         remedy: &'static str,
     ) -> Self {
-        let mut found = format!("{count} of which this is not true:");
-        for fault in faults.iter().take(LISTED) {
-            let file = fault.file().map(shown).unwrap_or_default();
-            let _ = write!(found, "\n    {file}: {}", fault.reason()); // cannot fail on a String
-        }
-        if let Some(more @ 1..) = count.checked_sub(faults.len().min(LISTED)) {
-            let _ = write!(found, "\n    and {more} more"); // as above
-        }
+        let line = |fault: &Self| {
+            format!("{}: {}", fault.file().map(shown).unwrap_or_default(), fault.reason())
+        };
+        let found = untrue(count, faults.iter().take(LISTED).map(line));
         let file = faults.first().and_then(Self::file).unwrap_or(Path::new(""));
         let place = if count == 1 { "the only one" } else { "the first of them" };
         Self::malformed(file, what, place, (expected, found), remedy)
@@ -246,6 +241,14 @@ impl Error {
 /// Number of failures that are listed; further ones are only counted.
 const LISTED: usize = 20;
 
+/// What is found of `count` things that are not as expected, of which these lines tell the first.
+pub(crate) fn untrue(count: usize, lines: impl ExactSizeIterator<Item = String>) -> String {
+    let more = count.saturating_sub(lines.len());
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let told: String = lines.chain(more).map(|line| format!("\n    {line}")).collect();
+    format!("{count} of which this is not true:{told}")
+}
+
 /// A number with its noun: `1 file`, `2 files`, `2 classes`.
 #[must_use]
 pub fn counted<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
@@ -261,14 +264,16 @@ pub fn counted<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
 /// and truncates to 200 characters.
 #[must_use]
 pub fn printable(text: &str) -> String {
+    let mut out = escaped(text.chars().take(200));
+    out.extend(text.chars().nth(200).map(|_| '…'));
+    out
+}
+
+fn escaped(text: impl Iterator<Item = char>) -> String {
     let mut out = String::new();
-    for (n, c) in text.chars().enumerate() {
-        if n == 200 {
-            out.push('…');
-            break;
-        }
+    for c in text {
         if hostile(c) {
-            let _ = write!(out, "{}", c.escape_default()); // cannot fail on a String
+            out.extend(c.escape_default());
         } else {
             out.push(c);
         }
@@ -292,16 +297,23 @@ pub fn first_few<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
+/// Number and first few of many names, for a note; `None` of no names.
+pub(crate) fn few_of<S: AsRef<str>>(names: &[S], noun: &str) -> Option<(String, String)> {
+    (!names.is_empty()).then(|| (counted(names.len(), noun), first_few(names)))
+}
+
+/// Names as in a sentence: `a, b and c` if the last word is "and".
+pub(crate) fn joined(names: &[String], word: &str) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
+    }
+}
+
 fn shown(path: &Path) -> String {
     // Not truncated as by `printable`, because a truncated path cannot be opened.
-    path.display()
-        .to_string()
-        .chars()
-        .flat_map(|c| {
-            let escaped = hostile(c);
-            c.escape_default().filter(move |_| escaped).chain((!escaped).then_some(c))
-        })
-        .collect()
+    escaped(path.display().to_string().chars())
 }
 
 #[cfg(test)]

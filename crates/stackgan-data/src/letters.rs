@@ -18,31 +18,19 @@ pub const ADVANCE: u32 = get_raster_width(WEIGHT, SIZE) as u32;
 /// one line.
 pub fn wrap(text: &str, width: u32) -> Vec<String> {
     let most = (width / ADVANCE).max(1) as usize;
-    let mut lines = vec![String::new()];
+    let mut lines: Vec<String> = Vec::new();
     for word in plainly(text).split_whitespace() {
-        let mut letters: Vec<char> = word.chars().collect();
-        let used = lines.last().map_or(0, |line| line.chars().count());
-        if used > 0 && used + 1 + letters.len() <= most {
-            if let Some(line) = lines.last_mut() {
+        let letters: Vec<char> = word.chars().collect();
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + letters.len() <= most => {
                 line.push(' ');
-                line.extend(letters);
+                line.push_str(word);
             }
-            continue;
+            _ => lines.extend(letters.chunks(most).map(|part| part.iter().collect::<String>())),
         }
-        if used > 0 {
-            lines.push(String::new());
-        }
-        while letters.len() > most {
-            let rest = letters.split_off(most);
-            if let Some(line) = lines.last_mut() {
-                line.extend(letters);
-            }
-            lines.push(String::new());
-            letters = rest;
-        }
-        if let Some(line) = lines.last_mut() {
-            line.extend(letters);
-        }
+    }
+    if lines.is_empty() {
+        lines.push(String::new());
     }
     lines
 }
@@ -53,18 +41,11 @@ pub fn draw(picture: &mut RgbImage, (x, y): (u32, u32), text: &str, colour: Rgb<
         for (dy, row) in (0u32..).zip(ink(c)) {
             for (dx, &ink) in (0u32..).zip(row.iter()) {
                 if let Some(pixel) = picture.get_pixel_mut_checked(x + n * ADVANCE + dx, y + dy) {
-                    let mixed = |ground: u8, colour: u8| {
-                        let (ink, ground, colour) =
-                            (u32::from(ink), u32::from(ground), u32::from(colour));
-                        ((ground * (255 - ink) + colour * ink + 127) / 255) as u8
-                    };
-                    let (Rgb(ground), Rgb(ours)) = (*pixel, colour);
-                    *pixel = Rgb(std::array::from_fn(|c| {
-                        mixed(
-                            ground.get(c).copied().unwrap_or(0),
-                            ours.get(c).copied().unwrap_or(0),
-                        )
-                    }));
+                    let ink = u32::from(ink);
+                    for (ground, ours) in pixel.0.iter_mut().zip(colour.0) {
+                        let mixed = u32::from(*ground) * (255 - ink) + u32::from(ours) * ink;
+                        *ground = ((mixed + 127) / 255) as u8;
+                    }
                 }
             }
         }

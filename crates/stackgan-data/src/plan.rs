@@ -145,28 +145,24 @@ impl Plan {
         noise: Noise,
     ) -> Result<Self> {
         let Captions { min, max } = cfg.captions;
-        let refuse = |what: &str, expected: String, found: String, remedy: &str| {
-            Err(Error::config(what, (expected, found), remedy))
-        };
         let most = indices.len();
         if most < 2 {
-            let (expected, found) = ("2 or more".to_owned(), most.to_string());
-            return refuse("there are too few pictures to train on", expected, found, "use more");
+            let (what, found) = ("there are too few pictures to train on", most.to_string());
+            return Err(Error::config(what, ("2 or more", found), "use more"));
         }
         if cfg.batch < 2 || most < cfg.batch {
-            let (expected, found) = (format!("2 to {most} pictures"), cfg.batch.to_string());
-            let remedy = format!("give `--set optim.batch={}`, or use more pictures", most);
-            return refuse("the batch does not fit the dataset", expected, found, &remedy);
+            return Err(Error::config(
+                "the batch does not fit the dataset",
+                (format!("2 to {most} pictures"), cfg.batch.to_string()),
+                format!("give `--set optim.batch={most}`, or use more pictures"),
+            ));
         }
         if min == 0 || min > max {
-            let found = format!("{min} to {max}");
-            let remedy = "average 4 to 4 captions (residual) or 1 to 1 (plain)";
-            return refuse(
+            return Err(Error::config(
                 "numbers of captions make no sense",
-                "1 or more".to_owned(),
-                found,
-                remedy,
-            );
+                ("1 or more", format!("{min} to {max}")),
+                "average 4 to 4 captions (residual) or 1 to 1 (plain)",
+            ));
         }
         let starts: Vec<usize> = caption_counts
             .iter()
@@ -181,13 +177,11 @@ impl Plan {
                     own_classes.push(class);
                 }
                 _ => {
-                    let remedy = "give each picture at least one caption";
-                    return refuse(
+                    return Err(Error::config(
                         "picture has no captions",
-                        "at least one".to_owned(),
-                        format!("none for picture {i}"),
-                        remedy,
-                    );
+                        ("at least one", format!("none for picture {i}")),
+                        "give each picture at least one caption",
+                    ));
                 }
             }
         }
@@ -206,12 +200,8 @@ impl Plan {
         let one_class = class_span.first() == Some(&(0, indices.len()));
         if cfg.wrong == WrongPairs::OtherClass && one_class {
             let remedy = "give the pictures classes; or train the plain recipe, which needs none: `--set net.recipe=plain --set data.wrong=next-text`";
-            return refuse(
-                "no picture is of another class",
-                "two classes".to_owned(),
-                "one".to_owned(),
-                remedy,
-            );
+            let pair = ("two classes", "one");
+            return Err(Error::config("no picture is of another class", pair, remedy));
         }
         Ok(Self {
             cfg,

@@ -22,7 +22,6 @@ impl Sums {
         Spec { name: NAME, element: Element::U32, shape: rows }
     }
 
-    /// Its bytes.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|sum| sum.to_le_bytes()).collect()
     }

@@ -53,7 +53,7 @@ impl<'a> Growing<'a> {
             _ => (Path::new("."), Placement::New),
         };
         let failed = |e| Error::write(parent, e);
-        fs::create_dir_all(parent).map_err(failed)?;
+        make_folder(parent)?;
         leftovers::sweep_folders(parent, LOCK, |name| name.starts_with(made.prefix));
         loop {
             let partial = tempfile::Builder::new().prefix(made.prefix).tempdir_in(parent);
@@ -110,6 +110,11 @@ impl Drop for Growing<'_> {
             leftovers::remove_folder(self.partial.path(), LOCK, lock);
         }
     }
+}
+
+/// Creates a folder, and those in which it is.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))
 }
 
 /// Refuses a folder with something in it, except what others are making or have left unfinished.

@@ -63,9 +63,7 @@ impl<'a> Reports<'a> {
             self.warned = true;
             warn(format!("steps are slower than they could be: they cannot be recorded: {text}"));
         }
-        let term = |name| stats.get(name).ok();
-        let (d_loss, d_grad, g_grad) = (term("d_loss"), term("d_grad"), term("g_grad"));
-        self.watch.step(step, Seen { d_loss, d_grad, g_grad }).into_iter().for_each(warn);
+        self.watch.step(step, Seen::of(stats)).into_iter().for_each(warn);
     }
 
     /// Reports a step, and writes its line of `stats.jsonl`.

@@ -265,11 +265,15 @@ mod tests {
             first.path().ends_with("00000-toy-stage1")
                 && second.path().ends_with("00001-toy-stage2")
         );
-        let text = RunDir::open(first.path()).unwrap_err().to_string();
-        assert!(text.contains("another process"), "{text}");
         let path = first.path().to_path_buf();
+        let writing = path.join(".tmp-model.safetensors");
+        fs::write(&writing, "half a model").unwrap();
+        let text = RunDir::open(&path).unwrap_err().to_string();
+        assert!(text.contains("another process"), "{text}");
+        assert!(writing.exists(), "the other process is writing it");
         drop(first);
         RunDir::open(&path).unwrap();
+        assert!(!writing.exists(), "nobody is writing it any more");
         assert_eq!(RunDir::list(root.path()).unwrap().len(), 2);
     }
 

@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 
 use stackgan_core::image::Picture;
 
+use crate::step::StepStats;
+
 /// The loss of D below which D has won.
 const SATURATED: f64 = 1e-3;
 /// Number of consecutive steps for which it must stay there.
@@ -88,6 +90,15 @@ pub struct Seen {
     pub d_grad: Option<f64>,
     /// The norm of G's gradient.
     pub g_grad: Option<f64>,
+}
+
+impl Seen {
+    /// The watched values among those of a step.
+    #[must_use]
+    pub fn of(stats: &StepStats) -> Self {
+        let term = |name| stats.get(name).ok();
+        Self { d_loss: term("d_loss"), d_grad: term("d_grad"), g_grad: term("g_grad") }
+    }
 }
 
 /// Indices of the warnings in [`Watch::said`].

@@ -1,7 +1,6 @@
 //! `cargo xtask bench --device cuda`: this program on an NVIDIA GPU in each precision, beside
 //! PyTorch in each of its modes (docs/bench/peer/gpu.py), one process after the other.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -30,6 +29,13 @@ pub(super) struct Line {
     ms: f64,
     /// MiB of GPU memory held.
     mib: Option<f64>,
+}
+
+impl Line {
+    /// What a row of the table is of.
+    fn key(&self) -> [&str; 3] {
+        [&self.figure, self.program, &self.mode]
+    }
 }
 
 /// The measurements and the programs' output.
@@ -137,35 +143,28 @@ fn line_of_peer(said: &Value) -> Option<Line> {
 
 /// A row for each figure, program and mode, with the time relative to PyTorch's fastest mode.
 pub(super) fn table(measured: &Measured) -> Result<String> {
-    let mut rows: Vec<(&str, &str, &str)> = Vec::new();
-    let mut of: BTreeMap<(&str, &str, &str), Vec<&Line>> = BTreeMap::new();
+    let mut rows: Vec<([&str; 3], Summary, Vec<f64>)> = Vec::new();
     for line in &measured.lines {
-        let key = (line.figure.as_str(), line.program, line.mode.as_str());
-        let lines = of.entry(key).or_default();
-        if lines.is_empty() {
-            rows.push(key);
+        let key = line.key();
+        if rows.iter().any(|(known, ..)| *known == key) {
+            continue;
         }
-        lines.push(line);
-    }
-    let mut medians: BTreeMap<(&str, &str, &str), Summary> = BTreeMap::new();
-    for (key, lines) in &of {
-        let times: Vec<f64> = lines.iter().map(|line| line.ms).collect();
-        medians.insert(*key, summary(&times)?);
+        let runs = || measured.lines.iter().filter(move |run| run.key() == key);
+        let times: Vec<f64> = runs().map(|run| run.ms).collect();
+        let mib = runs().filter_map(|run| run.mib).collect();
+        rows.push((key, summary(&times)?, mib));
     }
     let best = |figure: &str| {
-        let theirs = medians.iter().filter(|((f, p, _), _)| *f == figure && *p == "PyTorch");
-        theirs.map(|(_, s)| s.median).min_by(f64::total_cmp)
+        let theirs = rows.iter().filter(|([f, p, _], ..)| *f == figure && *p == "PyTorch");
+        theirs.map(|(_, s, _)| s.median).min_by(f64::total_cmp)
     };
     let mut text = "| figure | program | mode | ms | over PyTorch's best | MiB of the GPU |\n\
                     |---|---|---|---|---|---|\n"
         .to_owned();
-    for key in rows {
-        let Some(s) = medians.get(&key) else { continue };
-        let (figure, program, mode) = key;
+    for ([figure, program, mode], s, mib) in &rows {
         let dash = || "–".to_owned();
         let ratio = best(figure).map_or_else(dash, |best| format!("{:.2}", s.median / best));
-        let mib: Vec<f64> = of.get(&key).into_iter().flatten().filter_map(|l| l.mib).collect();
-        let mib = summary(&mib).map_or_else(|_| dash(), |mib| format!("{:.0}", mib.median));
+        let mib = summary(mib).map_or_else(|_| dash(), |mib| format!("{:.0}", mib.median));
         text += &format!(
             "| {figure} | {program} | {mode} | {:.2} ({:.2} to {:.2}) | {ratio} | {mib} |\n",
             s.median, s.least, s.most

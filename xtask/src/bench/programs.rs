@@ -160,27 +160,21 @@ impl Programs {
     }
 
     fn ours(&self, program: &str) -> Command {
-        self.command(&self.release.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+        Command::new(self.release.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
     }
 
     fn peer(&self, layout: &str, arguments: &[&str]) -> Option<Command> {
         let (python, script) = self.peer.as_ref()?;
-        let mut command = self.command(python);
+        let mut command = Command::new(python);
         command.arg(script).arg(layout).args(arguments);
         command.env("PYTHONPYCACHEPREFIX", self.scratch.path().join("pycache"));
         Some(command)
     }
 
-    fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.stdin(Stdio::null());
-        command
-    }
-
     /// The time from starting a process to its first line, which it prints once its picture is on
     /// the disk.
     fn first_line(&self, mut command: Command) -> Result<Sample> {
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let started = Instant::now();
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let mut lines = BufReader::new(child.stdout.take().context("its output is piped")?).lines();

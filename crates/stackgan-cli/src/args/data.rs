@@ -137,19 +137,7 @@ impl Fetch {
         };
         let layout =
             Layout { kind: Some(kind), uncaptioned: self.uncaptioned, ..Layout::default() };
-        Import {
-            dir,
-            layout,
-            size: self.size,
-            out: None,
-            embeddings: None,
-            made_by: None,
-            recipe: None,
-            contrast: None,
-            damaged: None,
-            fit: None,
-            json: self.json,
-        }
+        Import { dir, layout, size: self.size, json: self.json, ..Import::default() }
     }
 }
 
@@ -194,7 +182,7 @@ pub(crate) struct Unpack {
 }
 
 /// Turn a dataset folder into prepared files.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Import {
     /// The dataset folder
     pub dir: PathBuf,
@@ -325,7 +313,7 @@ pub(crate) enum Damaged {
 }
 
 /// Sizes of prepared pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sizes {
     /// For Stage-I
     #[value(name = "76")]
@@ -334,5 +322,6 @@ pub(crate) enum Sizes {
     #[value(name = "304")]
     High,
     /// Both
+    #[default]
     Both,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::positive::positive;
+use super::parsers::positive;
 
 /// Draw toy birds, train on them, paint, and write one report: offline, on a CPU, in minutes.
 #[derive(Args, Clone, Debug)]

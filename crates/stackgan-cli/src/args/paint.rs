@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use stackgan_core::Stage;
 
-use super::sentence::sentence;
+use super::parsers::sentence;
 
 /// The model, how it paints, and the folder for the pictures.
 #[derive(Args, Clone, Debug)]

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use stackgan_core::text::Recurrence;
 
-use super::positive::positive;
-use super::sentence::sentence;
+use super::parsers::{positive, sentence};
 
 /// The text encoder.
 #[derive(Subcommand, Debug)]

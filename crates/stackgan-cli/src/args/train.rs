@@ -8,7 +8,7 @@ use stackgan_core::Stage;
 use stackgan_train::policy::OnNonFinite;
 
 use super::eval::Metric;
-use super::positive::{hours, positive};
+use super::parsers::{hours, positive};
 
 /// Train one stage. Without further options it trains on toy birds that it draws itself.
 #[derive(Args, Clone, Debug)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use stackgan_train::config::{PRESETS, TrainConfig, preset};
 
 use crate::args;
-use crate::config::{Layers, environment, read_toml};
+use crate::config::{Base, Layers, environment, read_toml};
 use crate::exit::Problem;
 use crate::output::{Answer, Form, aligned, path_text, print};
 
@@ -15,7 +15,7 @@ use crate::output::{Answer, Form, aligned, path_text, print};
 pub(super) fn run(args: args::Config) -> Result<()> {
     match args {
         args::Config::Show { stage, settings, origin, json } => {
-            let layers = Layers::new(stage, &settings, environment()?)?;
+            let layers = Layers::over(&Base::Preset, stage, &settings, environment()?)?;
             let config = layers.resolve()?;
             match origin {
                 true => Form::from(json).show(&Origins::of(&layers)),

@@ -4,7 +4,7 @@ use super::*;
 
 fn layers(settings: &Settings, environment: &[(&str, &str)]) -> Result<Layers> {
     let pairs = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-    Layers::new(Stage::One, settings, pairs)
+    Layers::over(&Base::Preset, Stage::One, settings, pairs)
 }
 
 fn set(pairs: &[&str]) -> Settings {
@@ -17,7 +17,8 @@ fn every_preset_resolves() {
     for (name, _) in PRESETS {
         let (dataset, stage) = name.split_once("-stage").unwrap();
         let settings = Settings { preset: Some(dataset.to_owned()), ..Settings::default() };
-        let config = Layers::new(stage.parse().unwrap(), &settings, []).unwrap().resolve().unwrap();
+        let stage = stage.parse().unwrap();
+        let config = Layers::over(&Base::Preset, stage, &settings, []).unwrap().resolve().unwrap();
         assert_eq!(config, TrainConfig::from_toml(preset(name).unwrap()).unwrap());
     }
 }
@@ -83,7 +84,7 @@ fn the_photo_preset_is_what_was_measured_on_real_birds() {
     for (stage, more) in [(Stage::One, &first[..]), (Stage::Two, &second)] {
         let of = |preset: &str, pairs: &[&str]| {
             let settings = Settings { preset: Some(preset.to_owned()), ..set(pairs) };
-            Layers::new(stage, &settings, []).unwrap().resolve().unwrap()
+            Layers::over(&Base::Preset, stage, &settings, []).unwrap().resolve().unwrap()
         };
         let measured = of("cub", &[&both[..], more].concat());
         let photo = TrainConfig { run: measured.run, ..of("photo", &[]) };
@@ -100,7 +101,7 @@ fn the_projected_preset_is_photo_with_what_was_measured() {
     for (stage, more) in [(Stage::One, &first[..]), (Stage::Two, &second)] {
         let of = |preset: &str, pairs: &[&str]| {
             let settings = Settings { preset: Some(preset.to_owned()), ..set(pairs) };
-            Layers::new(stage, &settings, []).unwrap().resolve().unwrap()
+            Layers::over(&Base::Preset, stage, &settings, []).unwrap().resolve().unwrap()
         };
         assert_eq!(of("photo-projected", &[]), of("photo", &[&both[..], more].concat()));
     }
@@ -201,7 +202,7 @@ fn a_setting_of_the_other_stage_is_refused_with_its_origin() {
         }
         assert_eq!(crate::exit::code(&error), crate::exit::Exit::Usage);
     }
-    assert!(Layers::new(Stage::Two, &typed, []).unwrap().resolve().is_ok());
+    assert!(Layers::over(&Base::Preset, Stage::Two, &typed, []).unwrap().resolve().is_ok());
     // The settings of a run of the other stage: the command says so, with the run.
     let base = Base::File(file);
     assert!(Layers::over(&base, Stage::One, &plain, []).is_ok());

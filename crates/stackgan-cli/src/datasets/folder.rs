@@ -36,9 +36,8 @@ pub(crate) fn of_preset(dataset: &str, manner: Manner) -> Result<PathBuf> {
             }
             _ => format!("`stackgan data fetch {dataset}` gets it; or name a folder: `--data DIR`"),
         };
-        return Err(
-            Problem::missing("there is no dataset", place, "a dataset folder", remedy).into()
-        );
+        let (what, expected) = ("there is no dataset", "a dataset folder");
+        return Err(Problem::missing(what, place, expected, remedy).into());
     }
     // Another process may draw them at the same time: whichever ends first gives the folder.
     match draw_toy(&folder, ToyConfig { count: TOY_COUNT, seed: 0 }, manner) {

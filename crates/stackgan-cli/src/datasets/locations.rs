@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use stackgan_core::digest::sha256;
 use stackgan_data::crop::PictureSize;
 
+use crate::output::folder_of;
+
 /// The folder for files that the program creates by itself: `STACKGAN_HOME`, or `data`.
 pub(crate) fn home() -> PathBuf {
     std::env::var_os("STACKGAN_HOME")
@@ -60,17 +62,12 @@ pub(crate) fn embeddings_of(data: &Path) -> Option<PathBuf> {
 /// The folder for data computed from a prepared file: that of the file, or our own if that is not
 /// writable.
 fn cache_beside(prepared: &Path) -> PathBuf {
-    let folder = beside(prepared);
+    let folder = folder_of(prepared);
     if tempfile::tempfile_in(folder).is_ok() {
         folder.to_path_buf()
     } else {
         home().join("prepared")
     }
-}
-
-/// The folder of a prepared file.
-fn beside(prepared: &Path) -> &Path {
-    prepared.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The places of what is computed from a prepared file: what is in one of them is read there, also where nothing can be written.
@@ -82,7 +79,7 @@ pub(crate) struct Cache {
 impl Cache {
     /// Those of a prepared file of `data`: a dataset folder, or the file itself.
     pub(crate) fn of(data: &Path, prepared: &Path) -> Self {
-        let mut all = vec![cache_beside(prepared), beside(prepared).to_path_buf()];
+        let mut all = vec![cache_beside(prepared), folder_of(prepared).to_path_buf()];
         if data.is_dir() {
             all.extend(places(data));
         }

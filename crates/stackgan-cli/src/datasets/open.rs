@@ -37,13 +37,8 @@ pub(crate) fn open(
             );
             let remedy = format!("give the dataset folder, or its {}", prepared_name(size));
             let place = format!("file: {}", path.display());
-            return Err(Problem::usage(
-                "the prepared file is for the other stage",
-                place,
-                parts,
-                remedy,
-            )
-            .into());
+            let what = "the prepared file is for the other stage";
+            return Err(Problem::usage(what, place, parts, remedy).into());
         }
         return Ok(Arc::new(prepared));
     }
@@ -76,22 +71,20 @@ pub(crate) fn open_any(
     sizes: &[PictureSize],
     manner: Manner,
 ) -> Result<Arc<Prepared>> {
-    let size = sizes.first().copied().unwrap_or(PictureSize::Stage1);
+    let (mut size, mut resizing) =
+        (sizes.first().copied().unwrap_or(PictureSize::Stage1), Resizing::Residual);
     if path.is_file() {
-        let prepared = Prepared::open(path)?;
-        let size = if sizes.contains(&prepared.size()) { prepared.size() } else { size };
-        return open(path, (size, Resizing::Residual), manner);
-    }
-    if !path.is_dir() {
-        return open(path, (size, Resizing::Residual), manner);
-    }
-    match there(path, sizes)? {
-        Some(prepared) => Ok(Arc::new(prepared)),
-        None => {
-            let kind = kind(path, FolderOptions::kept(path).layout)?;
-            open(path, (size, usual_resizing(kind)), manner)
+        let own = Prepared::open(path)?.size();
+        if sizes.contains(&own) {
+            size = own;
         }
+    } else if path.is_dir() {
+        if let Some(prepared) = there(path, sizes)? {
+            return Ok(Arc::new(prepared));
+        }
+        resizing = usual_resizing(kind(path, FolderOptions::kept(path).layout)?);
     }
+    open(path, (size, resizing), manner)
 }
 
 /// The existing prepared data of a folder, of one of `sizes`, if it is up to date.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use stackgan_core::digest::short;
 use stackgan_core::text::TextEncoder;
 use stackgan_data::counted;
 use stackgan_data::embeddings::Embeddings;
@@ -30,22 +31,24 @@ pub(crate) fn encode(
     Ok(made)
 }
 
-/// As [`encoded`], of what is kept in a cache as `name`.
+/// The embeddings of every caption of `data`, which are encoded once for each encoder and kept in a
+/// cache.
 ///
 /// # Errors
 /// As [`encode`].
 pub(crate) fn encoded_once(
     encoder: &dyn TextEncoder,
     data: &Prepared,
-    (cache, name): (&Cache, &str),
+    cache: &Cache,
     manner: Manner,
 ) -> Result<Embeddings> {
     let own = encoder.fingerprint();
-    let found = cache.find(name, |file| {
+    let name = format!("embeddings-{}-{}.safetensors", short(&own), short(data.fingerprint()));
+    let found = cache.find(&name, |file| {
         let found = Embeddings::open(&file).ok()?;
         (found.check(data).is_ok() && found.encoder() == own).then_some(found)
     });
-    found.map_or_else(|| encode(encoder, data, &cache.new_file(name), manner), Ok)
+    found.map_or_else(|| encode(encoder, data, &cache.new_file(&name), manner), Ok)
 }
 
 /// The embeddings of every caption of `data` in `file`, if they are there and of this encoder; else

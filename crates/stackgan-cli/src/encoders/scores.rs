@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use stackgan_core::noise::Noise;
 use stackgan_data::counted;
-use stackgan_data::dataset::Split;
+use stackgan_data::dataset::{Split, evenly};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::r_precision::RPrecision;
 use stackgan_train::text::{ImageInputs, Scores, TrainedEncoder, evaluate};
@@ -30,20 +30,13 @@ pub(crate) fn scores(
 ) -> Result<Option<Scores>> {
     let mut unseen = data.indices(Split::Test);
     unseen.retain(|&i| !data.captions(i).is_empty());
-    let unseen = evenly(unseen, MOST);
+    let unseen: Vec<usize> =
+        evenly(unseen.len(), MOST).filter_map(|k| unseen.get(k).copied()).collect();
     let classes: BTreeSet<u32> = unseen.iter().filter_map(|&i| data.class(i)).collect();
     if classes.len() < 2 {
         return Ok(None);
     }
     Ok(Some(evaluate(encoder, (data, images), &unseen, Noise::new(seed))?))
-}
-
-/// At most `most` of them, evenly chosen.
-fn evenly(all: Vec<usize>, most: usize) -> Vec<usize> {
-    if all.len() <= most {
-        return all;
-    }
-    (0..most).filter_map(|k| all.get(k * all.len() / most).copied()).collect()
 }
 
 /// The scores in one sentence, or why there are none.
@@ -99,10 +92,10 @@ mod tests {
 
     #[test]
     fn many_pictures_are_thinned_evenly() {
-        assert_eq!(evenly(vec![4, 7, 9], 3), [4, 7, 9]);
-        assert_eq!(evenly((0..10).collect(), 4), [0, 2, 5, 7]);
-        let coco = evenly((0..40_504).collect(), MOST);
+        let coco: Vec<usize> = evenly(40_504, MOST).collect();
         assert_eq!((coco.len(), coco[MOST - 1]), (5000, 40_495));
+        assert_eq!(evenly(10, 4).collect::<Vec<_>>(), [0, 2, 5, 7]);
+        assert_eq!(evenly(3, 3).collect::<Vec<_>>(), [0, 1, 2]);
         assert!(describe_scores(of(0.4, 0.02).as_ref()).starts_with("on 983 real test pictures"));
     }
 

@@ -4,6 +4,7 @@ use stackgan_core::Model;
 use stackgan_core::text::alphabet::{AlphabetOptions, reading};
 use stackgan_data::counted;
 
+use crate::output::beginning;
 use crate::progress::{Manner, Phase};
 
 /// Maximum number of sentences that are named; further ones are only counted.
@@ -51,9 +52,7 @@ impl<'a> Unread<'a> {
 
 /// The message about a sentence, with its beginning.
 fn named(caption: &str, unread: &str) -> String {
-    let dots = if caption.chars().count() > SHOWN { "…" } else { "" };
-    let shown: String = caption.chars().take(SHOWN).collect();
-    format!("`{}{dots}`: {unread}", shown.escape_debug())
+    format!("`{}`: {unread}", beginning(caption, SHOWN))
 }
 
 /// Warns about captions of a dataset that an encoder with this alphabet does not read completely.

@@ -32,14 +32,8 @@ pub(crate) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEnc
     if args.metrics.contains(&Metric::Rp) && encoder.is_none() {
         let remedy =
             "name an encoder that was trained with its image side: `--judge encoder.safetensors`";
-        let expected = "an encoder that judges R-precision";
-        return Err(Problem::missing(
-            "R-precision has no judge",
-            "option: --judge",
-            expected,
-            remedy,
-        )
-        .into());
+        let (what, expected) = ("R-precision has no judge", "an encoder that judges R-precision");
+        return Err(Problem::missing(what, "option: --judge", expected, remedy).into());
     }
     if let (Some(encoder), Some(measurer)) = (&encoder, &measurer) {
         matching::check_judge(encoder, measurer)?;
@@ -112,11 +106,9 @@ pub(super) fn check_rivals(args: &Eval, data: &Prepared) -> Result<()> {
 fn check_gate(args: &Eval, measurer: Option<&Measurer>) -> Result<()> {
     let gated = args.max_fid.or(args.max_fd).is_some();
     if gated && !args.metrics.contains(&Metric::Fid) {
-        let parts = ("`fid` among the metrics", "others");
+        let (what, parts) = ("the gate has no number", ("`fid` among the metrics", "others"));
         let remedy = "add it: `--metrics fid`";
-        return Err(
-            Problem::usage("the gate has no number", "option: --metrics", parts, remedy).into()
-        );
+        return Err(Problem::usage(what, "option: --metrics", parts, remedy).into());
     }
     let Some(measurer) = measurer.filter(|_| args.max_fid.is_some()) else { return Ok(()) };
     let network = measurer.extractor.network();

@@ -4,6 +4,7 @@
 
 use anyhow::Result;
 use stackgan_core::image::Picture;
+use stackgan_data::dataset::evenly;
 use stackgan_data::prepared::Prepared;
 use stackgan_data::toy::{Agreement, Judge, SIDE, named_in};
 use stackgan_eval::bootstrap;
@@ -65,9 +66,8 @@ impl Colours {
                 format!("{right} of {all} named colours in real pictures"),
             );
             let remedy = "leave `colours` out of the metrics, or name data of `stackgan data toy`";
-            return Err(
-                Problem::usage("colours cannot be judged here", place, parts, remedy).into()
-            );
+            let what = "colours cannot be judged here";
+            return Err(Problem::usage(what, place, parts, remedy).into());
         }
         let real = looked_at(&judge, data, indices)?;
         Ok(Self { judge, painted: Agreement::default(), seen: 0, real })
@@ -108,17 +108,26 @@ impl Colours {
     }
 }
 
+/// At most `most` of these pictures, evenly chosen, each with one of its captions.
+pub(crate) fn captioned<'a>(
+    data: &'a Prepared,
+    indices: &[usize],
+    most: usize,
+) -> Vec<(usize, &'a str)> {
+    let chosen = evenly(indices.len(), most).filter_map(|k| indices.get(k).copied());
+    let with_caption = |(k, i): (usize, usize)| {
+        let captions = data.captions(i);
+        Some((i, captions.get(k % captions.len().max(1))?.as_str()))
+    };
+    chosen.enumerate().filter_map(with_caption).collect()
+}
+
 /// The judge's verdicts on at most [`CHECKED`] pictures spread evenly over `indices`, each with one
 /// of its captions.
 fn looked_at(judge: &Judge, data: &Prepared, indices: &[usize]) -> Result<Agreement> {
     let mut real = Agreement::default();
-    let n = indices.len().min(CHECKED);
-    let chosen = (0..n).filter_map(|k| indices.get(k * indices.len() / n));
-    for (k, &i) in chosen.enumerate() {
-        let captions = data.captions(i);
-        if let Some(caption) = captions.get(k % captions.len().max(1)) {
-            judge.look(&reduced_to_64(&real_picture(data, i)?), named_in(caption), &mut real)?;
-        }
+    for (i, caption) in captioned(data, indices, CHECKED) {
+        judge.look(&reduced_to_64(&real_picture(data, i)?), named_in(caption), &mut real)?;
     }
     Ok(real)
 }

@@ -58,15 +58,17 @@ pub(crate) fn find(named: Option<&str>) -> Result<Measurer> {
         Named::File(file) => open(&file, None),
         Named::Imported(network, file) => open(&file, Some(network)),
         Named::Unknown => {
-            let names: Vec<&str> = Network::ALL.into_iter().map(Network::name).collect();
-            let parts = (
-                format!("a file, or one of {}", names.join(", ")),
-                format!("`{}`", named.escape_debug()),
-            );
+            let parts =
+                (format!("a file, or one of {}", names()), format!("`{}`", named.escape_debug()));
             let remedy = "check the name or the path";
             Err(Problem::usage("no such network", "option: --features", parts, remedy).into())
         }
     }
+}
+
+/// The names of all networks.
+fn names() -> String {
+    Network::ALL.map(Network::name).join(", ")
 }
 
 fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
@@ -84,8 +86,7 @@ fn open(file: &Path, network: Option<Network>) -> Result<Measurer> {
     let hash = networks::source(&bytes);
     let tensors = weights::read(&bytes, file, weights::FEATURES, &Device::Cpu)?;
     let found = network.or_else(|| Network::of_shapes(&shapes::of(&tensors))).ok_or_else(|| {
-        let names: Vec<&str> = Network::ALL.into_iter().map(Network::name).collect();
-        let parts = (format!("the weights of {}", names.join(", ")), "others");
+        let parts = (format!("the weights of {}", names()), "others");
         Problem::data("no network to measure with", file, parts, "check the path")
     })?;
     let extractor = Extractor::new(found, &tensors)

@@ -104,13 +104,9 @@ pub(super) fn check_judge(encoder: &TrainedEncoder, measurer: &Measurer) -> Resu
     let parts = (format!("`--features` with {reads}"), measuring);
     let remedy = "name another judge: one that looks at pixels (`stackgan text train` without `--features`), or one \
                   that was trained with this network, without `--features-side`";
-    Err(Problem::usage(
-        "the judge reads features of another network, or of pictures of another side",
-        "option: --judge, of `train` --eval-judge",
-        parts,
-        remedy,
-    )
-    .into())
+    let what = "the judge reads features of another network, or of pictures of another side";
+    let place = "option: --judge, of `train` --eval-judge";
+    Err(Problem::usage(what, place, parts, remedy).into())
 }
 
 /// Number of captions among which a picture must find its own.

@@ -21,13 +21,6 @@ use crate::progress::{Manner, Phase};
 /// Number of pictures per caption whose variety is measured.
 const VARIANTS: usize = 4;
 
-/// The measured values, and the measures without a value.
-pub(super) struct Measures {
-    pub(super) measures: Vec<Measured>,
-    /// The reason for each measure without a value.
-    pub(super) left_out: Vec<String>,
-}
-
 /// The data that the measures are computed from.
 pub(super) struct Evidence<'a> {
     pub args: &'a Eval,
@@ -40,11 +33,12 @@ pub(super) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// Computes every requested measure. If one fails, the others are still computed.
+    /// Computes every requested measure. If one fails, the others are still computed. Returns the
+    /// values, and the reason for each measure without one.
     ///
     /// # Errors
     /// If no measure has a value: the first failure, or code 2.
-    pub(super) fn measure(&self, manner: Manner) -> Result<Measures> {
+    pub(super) fn measure(&self, manner: Manner) -> Result<(Vec<Measured>, Vec<String>)> {
         let mut metrics: Vec<Metric> = Vec::new();
         for metric in &self.args.metrics {
             if !metrics.contains(metric) {
@@ -73,7 +67,7 @@ impl Evidence<'_> {
                 let what = "nothing can be measured";
                 Err(Problem::usage(what, "option: --metrics", parts, remedy).into())
             }
-            _ => Ok(Measures { measures, left_out }),
+            _ => Ok((measures, left_out)),
         }
     }
 
@@ -138,16 +132,11 @@ const fn why_not(metric: Metric) -> &'static str {
     }
 }
 
-/// Number of captions whose variety is measured: a tenth of the pictures, at most 100.
-fn captions_of(pictures: u32) -> usize {
-    (pictures as usize / 10).clamp(1, 100)
-}
-
-/// The variety of the pictures of some captions, which are painted for this purpose. `None` for a
-/// folder, whose pictures have no captions.
+/// The variety of the pictures of some captions, a tenth as many as pictures and at most 100, which
+/// are painted for this purpose. `None` for a folder, whose pictures have no captions.
 fn varied(shown: &Shown, args: &Eval, noise: Noise) -> Result<Option<Measured>> {
     let Shown::Painted { painter, questions } = shown else { return Ok(None) };
-    let captions = captions_of(args.num);
+    let captions = (args.num as usize / 10).clamp(1, 100);
     let mut similarities = Vec::with_capacity(captions);
     for (i, asked) in questions.asked(&painter.data, 0, captions).into_iter().enumerate() {
         let seeds: Vec<u64> = (0..VARIANTS).map(|k| painter.seed(VARIANTS * i + k)).collect();

@@ -28,14 +28,14 @@ use crate::progress::{Manner, Phase};
 use checks::check_rivals;
 use colours::Colours;
 use judge::BATCH;
-use measures::{Evidence, Measures};
+use measures::Evidence;
 use real::Real;
 use shown::Shown;
 use tally::{Gathered, Tally};
 
 pub(crate) use asked::{Asked, Questions};
 pub(crate) use checks::{check_data, judges};
-pub(crate) use colours::{colour_judge, reduced_to_64};
+pub(crate) use colours::{captioned, colour_judge, reduced_to_64};
 pub(crate) use matching::pixels;
 pub(crate) use painted::{DatasetPainter, PainterOptions};
 pub(crate) use real::{part_indices, real_features, real_picture};
@@ -97,11 +97,11 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         say_few(args, found.moments.count(), measurer, context.manner);
     }
     let tally = Tally::new(total, measurer, encoder, colours);
-    let gathered = gather(&shown, tally, measurer, context.manner)?;
+    let gathered = gather((&shown, total), tally, measurer, context.manner)?;
     let judge = by.as_deref().unwrap_or_default();
     let evidence =
         Evidence { args, gathered: &gathered, measurer, real: &real, shown: &shown, judge };
-    let Measures { measures, left_out } = evidence.measure(context.manner)?;
+    let (measures, left_out) = evidence.measure(context.manner)?;
 
     let count = gathered.count;
     let of_real = real.of_fid.as_ref().map(|real| real.moments.count());
@@ -170,14 +170,13 @@ fn say_few(args: &Eval, real: u64, measurer: &Measurer, manner: Manner) {
     }
 }
 
-/// Passes the pictures to the measures.
+/// Passes the pictures, `total` in all, to the measures.
 fn gather(
-    shown: &Shown,
+    (shown, total): (&Shown, usize),
     mut tally: Tally,
     measurer: Option<&Measurer>,
     manner: Manner,
 ) -> Result<Gathered> {
-    let total = tally.total();
     if total == 0 {
         return tally.finish();
     }

@@ -161,13 +161,8 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut waiting = vec![dir.to_path_buf()];
     while let Some(folder) = waiting.pop() {
         let entries = folder.read_dir().map_err(|e| {
-            let place = format!("folder: {}", folder.display());
-            Problem::missing(
-                "there are no pictures",
-                place,
-                "a folder of PNG, JPEG and WebP files",
-                format!("check the path ({e})"),
-            )
+            let expected = "a folder of PNG, JPEG and WebP files";
+            no_pictures(&folder, expected, format!("check the path ({e})"))
         })?;
         for entry in entries {
             let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
@@ -185,17 +180,15 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     found.sort();
     Noise::new(0).draws(Stream::Evaluation, FOLDER, 0).shuffle(&mut found);
     if found.len() < 2 {
-        let place = format!("folder: {}", dir.display());
-        let remedy = "name a folder with the pictures to measure";
-        return Err(Problem::missing(
-            "there are no pictures",
-            place,
-            "two PNG, JPEG or WebP files or more",
-            remedy,
-        )
-        .into());
+        let remedy = "name a folder with the pictures to measure".to_owned();
+        return Err(no_pictures(dir, "two PNG, JPEG or WebP files or more", remedy).into());
     }
     Ok(found)
+}
+
+fn no_pictures(folder: &Path, expected: &str, remedy: String) -> Problem {
+    let place = format!("folder: {}", folder.display());
+    Problem::missing("there are no pictures", place, expected, remedy)
 }
 
 /// Reads a picture of a folder at its original size.

@@ -44,12 +44,10 @@ impl Real {
         manner: Manner,
     ) -> Result<Self> {
         let wants = |metric| args.metrics.contains(&metric);
-        let given = args.stats.as_deref().map(|file| {
-            let found = Statistics::read(file)?;
+        let given = args.stats.as_deref().map(Statistics::read).transpose()?;
+        if let (Some(found), Some(file)) = (&given, &args.stats) {
             found.check(&measurer.judge, file)?;
-            Ok::<_, anyhow::Error>(found)
-        });
-        let given = given.transpose()?;
+        }
         let needs_rows = wants(Metric::Kid) || wants(Metric::Pr);
         let needs_data =
             needs_rows || args.save_stats.is_some() || (wants(Metric::Fid) && given.is_none());
@@ -71,24 +69,17 @@ impl Real {
 /// # Errors
 /// Code 2 when there are none.
 pub(crate) fn part_indices(data: &Prepared, part: Part) -> Result<Vec<usize>> {
-    let of = |splits: &[Split]| -> Vec<usize> {
-        (0..data.len()).filter(|&i| data.split(i).is_some_and(|s| splits.contains(&s))).collect()
-    };
-    let found = match part {
-        Part::Train => of(&[Split::Train]),
-        Part::Test => of(&[Split::Test]),
-        Part::All => of(&Split::ALL),
+    let found: Vec<usize> = match part {
+        Part::Train => data.indices(Split::Train),
+        Part::Test => data.indices(Split::Test),
+        Part::All => (0..data.len()).collect(),
     };
     if found.is_empty() {
         let place = format!("file: {}", data.path().display());
         let parts = (format!("pictures of the {} split", name(part)), "none");
-        return Err(Problem::usage(
-            "there is nothing to measure against",
-            place,
-            parts,
-            "measure against another part (`eval --split train`); a run that measures (`train --eval-every`) needs a test split",
-        )
-        .into());
+        let remedy = "measure against another part (`eval --split train`); a run that measures (`train --eval-every`) needs a test split";
+        let what = "there is nothing to measure against";
+        return Err(Problem::usage(what, place, parts, remedy).into());
     }
     Ok(found)
 }

@@ -107,15 +107,11 @@ fn bytes(numbers: &[f64]) -> Vec<u8> {
 fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
     let shape: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
     let shape = shape.strip_suffix(' ').unwrap_or(&shape);
-    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
     let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
-    while text.len() + 1 < length {
-        text.push(' ');
-    }
-    text.push('\n');
     let mut head = b"\x93NUMPY\x01\x00".to_vec();
     head.extend((length as u16).to_le_bytes());
-    head.extend(text.into_bytes());
+    head.extend(format!("{text:<0$}\n", length - 1).into_bytes());
     head
 }
 

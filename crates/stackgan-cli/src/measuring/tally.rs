@@ -13,7 +13,6 @@ use super::matching::Matching;
 
 /// The data from the pictures so far.
 pub(super) struct Tally {
-    total: usize,
     seen: usize,
     features: Option<Gathering>,
     matching: Option<Matching>,
@@ -41,12 +40,7 @@ impl Tally {
     ) -> Self {
         let network = measurer.map(|measurer| measurer.extractor.network());
         let features = network.map(|network| Gathering::scored(network, total));
-        Self { total, seen: 0, features, matching: encoder.map(Matching::by), colours }
-    }
-
-    /// Total number of pictures to expect.
-    pub(super) const fn total(&self) -> usize {
-        self.total
+        Self { seen: 0, features, matching: encoder.map(Matching::by), colours }
     }
 
     /// Adds the next pictures, with their captions if they have any.
@@ -69,7 +63,7 @@ impl Tally {
 
     /// The collected data, after all pictures.
     pub(super) fn finish(self) -> Result<Gathered> {
-        let Self { seen: count, features, matching, colours, .. } = self;
+        let Self { seen: count, features, matching, colours } = self;
         let features = features.map(Gathering::finish).transpose()?;
         Ok(Gathered { count, features, matching, colours })
     }

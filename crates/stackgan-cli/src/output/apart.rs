@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::files::folder;
+use super::files::folder_of;
 use super::own::{EMBEDDINGS, spare};
 use crate::exit::Problem;
 
@@ -42,7 +42,7 @@ pub(crate) fn leads_to(path: &Path) -> Option<PathBuf> {
         Ok(facts) if facts.is_file() => path.canonicalize().ok(),
         Ok(_) => None,
         Err(_) => {
-            let folder = folder(path);
+            let folder = folder_of(path);
             let folder = folder.canonicalize().or_else(|_| std::path::absolute(folder)).ok()?;
             Some(folder.join(path.file_name()?))
         }

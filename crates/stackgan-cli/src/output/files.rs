@@ -1,6 +1,6 @@
 //! Results as files, which are written atomically.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
@@ -61,32 +61,24 @@ pub(crate) fn write_pieces(
     path: &Path,
     pieces: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
 ) -> Result<()> {
-    whole_file::sweep(folder(path));
+    whole_file::sweep(folder_of(path));
     write(path, pieces)
 }
 
 fn write(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>) -> Result<()> {
     create_folder_of(path)?;
     let refused = |e: io::Error| Problem::storage(path, &e);
-    match path.metadata() {
-        Ok(facts) if !facts.is_file() => fill(&File::create(path).map_err(refused)?, path, write),
-        Ok(facts) => {
-            let path = path.canonicalize().map_err(refused)?;
-            replace(&path, Some(facts.permissions()), write)
+    let (real, permissions) = match path.metadata() {
+        Ok(facts) if !facts.is_file() => {
+            return fill(&File::create(path).map_err(refused)?, path, write);
         }
-        Err(_) => replace(path, whole_file::usual(), write),
-    }
-}
-
-fn replace(
-    path: &Path,
-    permissions: Option<Permissions>,
-    write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
-) -> Result<()> {
-    let refused = |e: io::Error| Problem::storage(path, &e);
-    let file = whole_file::temporary(folder(path), permissions).map_err(refused)?;
-    fill(file.as_file(), path, write)?;
-    Ok(whole_file::place(file.into_temp_path(), path).map_err(refused)?)
+        Ok(facts) => (path.canonicalize().map_err(refused)?, Some(facts.permissions())),
+        Err(_) => (path.to_path_buf(), whole_file::usual()),
+    };
+    let refused = |e: io::Error| Problem::storage(&real, &e);
+    let file = whole_file::temporary(folder_of(&real), permissions).map_err(refused)?;
+    fill(file.as_file(), &real, write)?;
+    Ok(whole_file::place(file.into_temp_path(), &real).map_err(refused)?)
 }
 
 fn fill(
@@ -111,7 +103,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     if path.exists() && !path.is_file() {
         return Ok(());
     }
-    let there = folder(path).ancestors().find(|folder| folder.exists());
+    let there = folder_of(path).ancestors().find(|folder| folder.exists());
     let there = there.filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     tempfile::tempfile_in(there).map(drop).map_err(|e| Problem::storage(there, &e).into())
 }
@@ -121,12 +113,12 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Problem`] of the storage.
 pub(crate) fn create_folder_of(path: &Path) -> Result<()> {
-    let folder = folder(path);
+    let folder = folder_of(path);
     Ok(std::fs::create_dir_all(folder).map_err(|e| Problem::storage(folder, &e))?)
 }
 
 /// The folder in which a file of this name lies.
-pub(super) fn folder(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
@@ -175,7 +167,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (file, link) = (dir.path().join("a.png"), dir.path().join("link"));
         write_file(&file, b"one").unwrap();
-        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         write_file(&link, b"two").unwrap();
         assert!(link.is_symlink());

@@ -31,6 +31,13 @@ pub(crate) fn print_to_reader(line: impl Display) -> Result<()> {
     })
 }
 
+/// The first characters of a text, escaped, with a sign where there are more.
+pub(crate) fn beginning(text: &str, most: usize) -> String {
+    let dots = if text.chars().nth(most).is_some() { "…" } else { "" };
+    let kept: String = text.chars().take(most).collect();
+    format!("{}{dots}", kept.escape_debug())
+}
+
 /// Formats the rows of a table as lines, with columns as wide as their widest cell.
 pub(crate) fn aligned<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
     let mut widths = Vec::new();
@@ -52,6 +59,13 @@ pub(crate) fn aligned<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_beginning_is_short_and_holds_no_control_characters() {
+        assert_eq!(beginning("a\n\u{1b}é", 4), "a\\n\\u{1b}é");
+        assert_eq!(beginning("abc", 2), "ab…");
+        assert_eq!(beginning(&"x".repeat(50_000), 260).chars().count(), 261);
+    }
 
     #[test]
     fn columns_stand_below_each_other() {

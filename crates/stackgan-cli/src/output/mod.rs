@@ -12,10 +12,10 @@ mod written;
 
 pub(crate) use apart::{apart, leads_to};
 pub(crate) use files::{
-    check_new, check_writable, create_folder_of, write_file, write_kept, write_pieces,
+    check_new, check_writable, create_folder_of, folder_of, write_file, write_kept, write_pieces,
 };
 pub(crate) use form::{Answer, Form};
-pub(crate) use lines::{aligned, print, print_to_reader};
+pub(crate) use lines::{aligned, beginning, print, print_to_reader};
 pub(crate) use outside::outside;
 pub(crate) use own::{part_of_a_dataset, said_kind, spare};
 pub(crate) use paths::{absolute, path_text, quoted};

@@ -74,24 +74,16 @@ pub fn unpack(
         }
         tar if tar.get(257..262) == Some(b"ustar") => {
             sink.room_on_disk(length)?;
-            ends(&mut file, length)
-                .map_err(|e| Error::read(archive, e))?
-                .then_some(())
-                .ok_or_else(|| {
-                    sink.damaged("end", "no end mark: a part of the archive is missing")
-                })?;
+            if !ends(&mut file, length).map_err(|e| Error::read(archive, e))? {
+                return Err(sink.damaged("end", "no end mark: a part of the archive is missing"));
+            }
             tarball::unpack(archive, Packing::None, &mut sink, progress)?;
         }
         [b'P', b'K', ..] => zipped::unpack(archive, length, &mut sink, progress)?,
         _ => {
             let found = format!("other bytes ({length} in all)");
-            return Err(Error::malformed(
-                archive,
-                "this is no archive",
-                "start",
-                ("a tar archive, gzipped or not, or a zip archive", found),
-                AGAIN,
-            ));
+            let pair = ("a tar archive, gzipped or not, or a zip archive", found);
+            return Err(Error::malformed(archive, "this is no archive", "start", pair, AGAIN));
         }
     }
     Ok(Unpacked { folder, members: sink.members })

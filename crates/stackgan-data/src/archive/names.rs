@@ -11,9 +11,7 @@ const DEPTH: usize = 16;
 /// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A file.
     File,
-    /// A folder.
     Folder,
 }
 

@@ -1,6 +1,6 @@
 //! Writes the entries of an archive to one folder within limits, counting and hashing them.
 
-use std::fs::{self, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use super::names::{Kind, Names, safe};
 use crate::digest::passed_on;
 use crate::error::printable;
 use crate::fetch::room;
+use crate::whole_folder::make_folder;
 use crate::{Error, Result};
 
 /// Limits on the contents of an archive.
@@ -54,16 +55,9 @@ pub(super) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub(super) fn new(archive: &'a Path, root: &Path, limits: Limits) -> Self {
-        let (left, names) = (limits.bytes, Names::default());
-        Self {
-            archive,
-            root: root.to_path_buf(),
-            limits,
-            left,
-            entries: 0,
-            names,
-            members: Vec::new(),
-        }
+        let (root, left) = (root.to_path_buf(), limits.bytes);
+        let (names, members) = (Names::default(), Vec::new());
+        Self { archive, root, limits, left, entries: 0, names, members }
     }
 
     /// The error about an entry, given its raw name.
@@ -102,11 +96,9 @@ impl<'a> Sink<'a> {
         room::require(&self.root, bytes, &format!("unpack {name}"))
     }
 
-    /// Creates a folder.
     pub(super) fn folder(&mut self, raw: &[u8]) -> Result<()> {
         let path = self.enter(raw, Kind::Folder)?;
-        let place = self.root.join(path);
-        fs::create_dir_all(&place).map_err(|e| Error::write(&place, e))
+        make_folder(&self.root.join(path))
     }
 
     /// Writes a file with the `claimed` number of bytes.
@@ -118,11 +110,10 @@ impl<'a> Sink<'a> {
         }
         let place = self.root.join(&path);
         if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent).map_err(|e| Error::write(parent, e))?;
+            make_folder(parent)?;
         }
         let failed = |e| Error::write(&place, e);
-        let mut out =
-            OpenOptions::new().write(true).create_new(true).open(&place).map_err(failed)?;
+        let mut out = File::create_new(&place).map_err(failed)?;
         let unread = |e: std::io::Error| self.damaged(place_of(raw), printable(&e.to_string()));
         let (bytes, sha256) = passed_on(from, unread, |piece, bytes| {
             if bytes > claimed {

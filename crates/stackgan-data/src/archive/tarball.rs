@@ -25,9 +25,7 @@ const PADDING: u64 = 16 << 20;
 /// How an archive is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// By gzip.
     Gzip,
-    /// Not at all.
     None,
 }
 

@@ -4,7 +4,7 @@
 //! with `flate2`, so that an entry never yields more than its claimed size.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek as _, SeekFrom};
+use std::io::BufReader;
 use std::path::Path;
 
 use flate2::CrcReader;
@@ -15,6 +15,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::sink::{Sink, place_of};
 use crate::error::printable;
+use crate::positional::read_exact_at;
 use crate::{Error, Result};
 
 /// Size of the end record without its comment, in bytes, and its signature.
@@ -97,11 +98,10 @@ pub(super) fn unpack(
 /// Checks that the end record is at the end of the file: another program might read what follows
 /// it.
 fn nothing_behind(path: &Path, length: u64, comment: u64, sink: &Sink<'_>) -> Result<()> {
-    let mut file = File::open(path).map_err(|e| Error::read(path, e))?;
+    let file = File::open(path).map_err(|e| Error::read(path, e))?;
     let mut found = [0; 4];
     let at = length.saturating_sub(END_SIZE + comment);
-    let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut found));
-    read.map_err(|e| Error::read(path, e))?;
+    read_exact_at(&file, &mut found, at).map_err(|e| Error::read(path, e))?;
     if found == END {
         return Ok(());
     }

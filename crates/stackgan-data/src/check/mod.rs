@@ -23,21 +23,23 @@ use std::path::Path;
 /// is reported as wrong. Pictures are not opened.
 #[must_use]
 pub fn check(dir: &Path, kind: Kind, how: Reading) -> CheckReport {
-    let (mut parts, notes) = match kind {
+    let (parts, summary) = match kind {
         Kind::Cub => (cub::parts(dir, how), Vec::new()),
         Kind::Oxford => (oxford::parts(dir), Vec::new()),
         Kind::Coco => (coco::parts(dir), Vec::new()),
         Kind::Folder => folder::parts(dir, how),
     };
-    let complete = parts.iter().all(Part::is_sound);
-    match layouts::read(dir, kind, how) {
-        Ok(dataset) if complete => return CheckReport::of(dir, kind, parts, Some(&dataset)),
-        Err(error) if complete => {
-            parts.push(Part::fault(dir, "the parts together", &error, error.remedy()));
+    let mut report = CheckReport { dir: dir.to_path_buf(), kind, parts, summary };
+    if report.is_complete() {
+        match layouts::read(dir, kind, how) {
+            Ok(dataset) => report.recount(&dataset),
+            Err(error) => {
+                let fault = Part::fault(dir, "the parts together", &error, error.remedy());
+                report.parts.push(fault);
+            }
         }
-        _ => {}
     }
-    CheckReport { summary: notes, ..CheckReport::of(dir, kind, parts, None) }
+    report
 }
 
 /// Opens a prepared file and reads every picture of it: tables and rows are compared with their

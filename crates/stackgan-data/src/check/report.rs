@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::dataset::{Dataset, Split};
 use crate::error::{counted, first_few, printable};
-use crate::layouts::{Kind, Labels, inside, is_picture, stem};
+use crate::layouts::{Kind, Labels, inside, names_picture, slashed};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ impl Part {
         let whole = dir.canonicalize().unwrap_or_default();
         let file = error.file().unwrap_or(dir);
         let below = file.strip_prefix(dir).or_else(|_| file.strip_prefix(whole)).unwrap_or(file);
-        let mut path = relative(below);
+        let mut path = slashed(below);
         if path.is_empty() {
             ".".clone_into(&mut path);
         }
@@ -94,11 +94,6 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    pub(super) fn of(dir: &Path, kind: Kind, parts: Vec<Part>, data: Option<&Dataset>) -> Self {
-        let summary = data.map(summary).unwrap_or_default();
-        Self { dir: dir.to_path_buf(), kind, parts, summary }
-    }
-
     /// Takes the counts from `data`: the dataset of the folder without the pictures that are left out.
     pub fn recount(&mut self, data: &Dataset) {
         self.summary = summary(data);
@@ -221,7 +216,7 @@ impl<'d> Report<'d> {
     pub(super) fn pictures(&mut self, folder: &Path) {
         let pictures = std::fs::read_dir(folder).map(|entries| {
             let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-            names.filter(|name| stem(name).is_some_and(|(_, e)| is_picture(&e))).count()
+            names.filter(|name| names_picture(name)).count()
         });
         let status = match pictures {
             Ok(0) | Err(_) => Status::Missing { remedy: self.fetch.to_owned() },
@@ -231,7 +226,7 @@ impl<'d> Report<'d> {
     }
 
     pub(super) fn push(&mut self, path: &Path, what: &'static str, status: Status) {
-        let path = relative(path.strip_prefix(self.dir).unwrap_or(path));
+        let path = slashed(path.strip_prefix(self.dir).unwrap_or(path));
         self.parts.push(Part { path, what, status });
     }
 
@@ -321,23 +316,12 @@ impl<'d> Report<'d> {
         let status = if absent.is_empty() {
             Status::Found { detail: format!("{found} of {}", counted(names.len(), "file")) }
         } else {
-            Status::Wrong {
-                detail: format!(
-                    "{found} of {}; without {}",
-                    counted(names.len(), "file"),
-                    first_few(&absent)
-                ),
-                remedy: "add the files, or take their names out of the lists".to_owned(),
-            }
+            let (all, absent) = (counted(names.len(), "file"), first_few(&absent));
+            let remedy = "add the files, or take their names out of the lists".to_owned();
+            Status::Wrong { detail: format!("{found} of {all}; without {absent}"), remedy }
         };
         self.push(folder, what, status);
     }
-}
-
-/// A path below the dataset's folder, with `/` between names on every system.
-fn relative(path: &Path) -> String {
-    let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
-    names.join("/")
 }
 
 #[cfg(test)]
@@ -352,7 +336,8 @@ mod tests {
         let captions = ["красная птица, очень!", "", "  ", "…", "rouge é", "3"];
         data.items[1].captions = captions.map(str::to_owned).to_vec();
         let all = data.caption_count();
-        let report = CheckReport::of(dir.path(), Kind::Folder, Vec::new(), Some(&data));
+        let (dir, kind, summary) = (dir.path().to_path_buf(), Kind::Folder, summary(&data));
+        let report = CheckReport { dir, kind, parts: Vec::new(), summary };
         let said: Vec<&str> = report.warnings().collect();
         let [said] = said[..] else { panic!("{said:?}") };
         let begins = format!("WARNING: 2 of {all} captions have no letter");

@@ -4,7 +4,7 @@
 //! resulting square. For a prepared file only the squares are shown.
 
 use crate::crop::{self, Orientation, Preparation};
-use crate::dataset::{BoundingBox, Dataset, Item, Split};
+use crate::dataset::{BoundingBox, Dataset, Item, Split, evenly};
 use crate::formats::read_bounded;
 use crate::letters;
 use crate::prepared::{Damaged, Prepared};
@@ -110,7 +110,7 @@ impl Exhibit {
         n: usize,
         (how, damaged): (Preparation, Damaged),
     ) -> Result<Vec<Self>> {
-        let starts: Vec<usize> = spread(data.items.len(), n).collect();
+        let starts: Vec<usize> = evenly(data.items.len(), n).collect();
         let ends = starts.iter().skip(1).copied().chain([data.items.len()]);
         let classes: BTreeSet<u32> = data.items.iter().map(|item| item.class).collect();
         let known = classes.len() < data.items.len(); // else each picture has its own
@@ -139,7 +139,7 @@ impl Exhibit {
     /// # Errors
     /// As [`Exhibit::prepared`].
     pub fn of_prepared(data: &Prepared, n: usize) -> Result<Vec<Self>> {
-        spread(data.len(), n).map(|i| Self::prepared(data, i)).collect()
+        evenly(data.len(), n).map(|i| Self::prepared(data, i)).collect()
     }
 
     fn width(&self) -> u32 {
@@ -149,28 +149,20 @@ impl Exhibit {
 
     /// The lines under the picture, at most `width` pixels wide.
     fn lines(&self, width: u32) -> Vec<(String, Rgb<u8>)> {
-        let wrapped = |text: &str, colour: Rgb<u8>| {
-            letters::wrap(text, width)
-                .into_iter()
-                .map(move |line| (line, colour))
-                .collect::<Vec<_>>()
+        let mut lines = Vec::new();
+        let mut add = |text: &str, colour: Rgb<u8>| {
+            lines.extend(letters::wrap(text, width).into_iter().map(|line| (line, colour)));
         };
-        let mut lines = wrapped(&self.name, NAME);
+        add(&self.name, NAME);
         for caption in self.captions.iter().take(CAPTIONS) {
-            lines.extend(wrapped(if caption.is_empty() { "(no text)" } else { caption }, CAPTION));
+            add(if caption.is_empty() { "(no text)" } else { caption }, CAPTION);
         }
         match self.captions.len().saturating_sub(CAPTIONS) {
             0 => {}
-            more => lines.extend(wrapped(&format!("and {more} more captions"), QUIET)),
+            more => add(&format!("and {more} more captions"), QUIET),
         }
         lines
     }
-}
-
-/// `n` evenly spread indices below `of`.
-fn spread(of: usize, n: usize) -> impl Iterator<Item = usize> {
-    let n = n.min(of);
-    (0..n).map(move |k| k * of / n.max(1))
 }
 
 fn describe(key: &str, split: Split, class: Option<u32>) -> String {
@@ -213,13 +205,6 @@ fn frame(picture: &mut RgbImage, [left, top, right, bottom]: [f64; 4], colour: R
 /// # Errors
 /// When there are no exhibits, or more than fit on a sheet of [`MAX_SIDE`] pixels per side.
 pub fn contact_sheet(exhibits: &[Exhibit], legend: &str) -> Result<RgbImage> {
-    let refuse = |found: String| {
-        Error::config(
-            "contact sheet cannot have this size",
-            (format!("1 picture or more and at most {MAX_SIDE} pixels a side"), found),
-            "show fewer pictures",
-        )
-    };
     let cell = exhibits.iter().map(Exhibit::width).max().unwrap_or(0).max(HEIGHT);
     let lines: Vec<_> = exhibits.iter().map(|exhibit| exhibit.lines(cell)).collect();
     let height = |lines: &[(String, Rgb<u8>)]| {
@@ -238,7 +223,10 @@ pub fn contact_sheet(exhibits: &[Exhibit], legend: &str) -> Result<RgbImage> {
     let foot = legend.len() as u64 * u64::from(letters::LINE) + u64::from(GAP);
     let all = rows.iter().map(|&row| u64::from(row)).sum::<u64>() + u64::from(GAP) + foot;
     if exhibits.is_empty() || width > MAX_SIDE || all > MAX_SIDE {
-        return Err(refuse(format!("{} pictures, {width} x {all} pixels", exhibits.len())));
+        let expected = format!("1 picture or more and at most {MAX_SIDE} pixels a side");
+        let found = format!("{} pictures, {width} x {all} pixels", exhibits.len());
+        let what = "contact sheet cannot have this size";
+        return Err(Error::config(what, (expected, found), "show fewer pictures"));
     }
     let mut sheet = RgbImage::from_pixel(width as u32, all as u32, GROUND);
     let mut top = GAP;

@@ -174,13 +174,10 @@ pub(crate) fn part(bounds: BoundingBox, (width, height): (u32, u32), file: &Path
     let meets = |from: f64, length: f64, limit: u32| from < f64::from(limit) && from + length > 0.0;
     let inside = meets(x, w, width) && meets(y, h, height);
     crop_rule(bounds, width, height).filter(|_| inside).ok_or_else(|| {
+        let what = if inside { "is too small" } else { "lies outside of the picture" };
         Error::malformed(
             file,
-            if inside {
-                "bounding box is too small"
-            } else {
-                "bounding box lies outside of the picture"
-            },
+            format!("bounding box {what}"),
             "bounding box",
             (format!("a box of 2 pixels or more within {width} x {height}"), bounds.to_string()),
             "correct the picture's box in bounding_boxes.txt or in the table",
@@ -251,13 +248,9 @@ pub fn resize_square(picture: Vec<u8>, side: u32, file: &Path) -> Result<Vec<u8>
     let Some(image) = RgbImage::from_raw(from, from, picture)
         .filter(|_| from > 0 && u64::from(from).pow(2) * 3 == length as u64)
     else {
-        return Err(Error::malformed(
-            file,
-            "picture cannot be resized",
-            "picture",
-            ("a square of RGB bytes", format!("{length} bytes")),
-            "prepare the pictures again",
-        ));
+        let pair = ("a square of RGB bytes", format!("{length} bytes"));
+        let (what, remedy) = ("picture cannot be resized", "prepare the pictures again");
+        return Err(Error::malformed(file, what, "picture", pair, remedy));
     };
     Ok(resize_to(image, (side, side), fir::FilterType::Bilinear, file)?.into_raw())
 }
@@ -273,14 +266,8 @@ pub(crate) fn resize_to(
         return Ok(image);
     }
     let failed = |e: &dyn std::fmt::Display| {
-        let found = printable(&e.to_string());
-        Error::malformed(
-            file,
-            "picture cannot be resized",
-            "picture",
-            ("a picture", found),
-            "replace it",
-        )
+        let pair = ("a picture", printable(&e.to_string()));
+        Error::malformed(file, "picture cannot be resized", "picture", pair, "replace it")
     };
     let (width, height) = image.dimensions();
     // Typed views: for images of any type the crate's loops for every type would be compiled here.
@@ -386,11 +373,6 @@ mod tests {
         assert!(small.contains("too small"), "{small}");
     }
 
-    fn noise_picture(width: u32, height: u32) -> RgbImage {
-        let mut d = stackgan_noise::Noise::new(1).draws(stackgan_noise::Stream::Test, 0, 0);
-        RgbImage::from_fn(width, height, |_, _| Rgb([0; 3].map(|_: u8| d.below(256) as u8)))
-    }
-
     #[test]
     fn stretching_is_joint_over_the_channels() {
         let mut image = RgbImage::from_fn(2, 1, |x, _| Rgb([50 + x as u8 * 100, 75, 100]));
@@ -452,12 +434,8 @@ mod tests {
             }
         }
         let how = Preparation::squeezed(PictureSize::Stage1, Resizing::Plain);
-        let outside = prepare(
-            noise_picture(20, 20),
-            Some(bounds(90.0, 0.0, 5.0, 5.0)),
-            how,
-            Path::new("f.jpg"),
-        );
-        assert!(outside.unwrap_err().to_string().contains("f.jpg"));
+        let (image, outside) = (RgbImage::new(20, 20), Some(bounds(90.0, 0.0, 5.0, 5.0)));
+        let refused = prepare(image, outside, how, Path::new("f.jpg"));
+        assert!(refused.unwrap_err().to_string().contains("f.jpg"));
     }
 }

@@ -51,12 +51,10 @@ impl Named<'_> {
         match &self.arrays {
             Arrays::Views(views) => match views.get(at) {
                 Some(view) => Ok(Numbers::of(view, self.file, place)),
-                None => Ok(Numbers {
-                    shape: Vec::new(),
-                    values: Vec::new(),
-                    file: self.file.into(),
-                    place,
-                }),
+                None => {
+                    let (shape, values) = (Vec::new(), Vec::new());
+                    Ok(Numbers { shape, values, file: self.file.into(), place })
+                }
             },
             Arrays::Archive(archive) => {
                 let member = archive.member(&name)?;
@@ -171,34 +169,33 @@ fn torch<'d>(table: Table<'d>, file: &'d Path) -> Result<Opened<'d>> {
         };
         return captions(texts, features, file);
     }
-    let mut names = Vec::new();
-    let mut views = Vec::new();
+    let named =
+        |names, views| Ok(Opened::Named(Named { file, names, arrays: Arrays::Views(views) }));
     if let Value::Tensor(tensor) = table.get("txt") {
-        names.push(table.text("img")?.to_owned());
-        views.push(tensor.clone());
-        return Ok(Opened::Named(Named { file, names, arrays: Arrays::Views(views) }));
+        return named(vec![table.text("img")?.to_owned()], vec![tensor.clone()]);
     }
+    let (mut names, mut views) = (Vec::new(), Vec::new());
     for (key, value) in table.pairs() {
-        let named = match key {
+        let name = match key {
             Value::String(name) => Some(String::from_utf8_lossy(name).into_owned()),
             _ => None,
         };
-        let (name, tensor) = match (named, value) {
-            (Some(name), Value::Tensor(tensor)) => (name, tensor),
-            (named, Value::Table(record)) => {
-                let tensor = record.tensor("txt")?;
-                let name = named.map_or_else(|| record.text("img").map(str::to_owned), Ok)?;
-                (name, tensor)
+        match (name, value) {
+            (Some(name), Value::Tensor(tensor)) => {
+                names.push(name);
+                views.push(tensor.clone());
             }
-            (named, other) => {
-                let key = named.unwrap_or_else(|| "number".to_owned());
+            (name, Value::Table(record)) => {
+                views.push(record.tensor("txt")?.clone());
+                names.push(name.map_or_else(|| record.text("img").map(str::to_owned), Ok)?);
+            }
+            (name, other) => {
+                let key = name.unwrap_or_else(|| "number".to_owned());
                 return Err(table.wrong(&key, "a tensor, or a record of img and txt", other));
             }
-        };
-        names.push(name);
-        views.push(tensor.clone());
+        }
     }
-    Ok(Opened::Named(Named { file, names, arrays: Arrays::Views(views) }))
+    named(names, views)
 }
 
 /// Opens the demo's form: a list of captions, and a list of tensors (1, width) or (captions, width)
@@ -233,9 +230,8 @@ fn captions<'d>(texts: Table<'d>, features: Table<'d>, file: &Path) -> Result<Op
     if captions.len() == n && captions.len() == rows.len() {
         return Ok(Opened::Captions(captions, rows));
     }
-    let expected =
-        format!("{} in fea_txt, one for each of raw_txt", counted(captions.len(), "row"));
-    let pair = (expected, counted(n, "row"));
+    let wanted = counted(captions.len(), "row");
+    let pair = (format!("{wanted} in fea_txt, one for each of raw_txt"), counted(n, "row"));
     Err(unlike_captions(file, "raw_txt and fea_txt", pair))
 }
 
@@ -263,18 +259,15 @@ fn safetensors<'a>(bytes: &'a [u8], file: &Path) -> Result<(Vec<String>, Vec<Arr
     let (mut names, mut views) = (Vec::new(), Vec::new());
     for (name, tensor) in tensors {
         use ::safetensors::Dtype as D;
-        let dtype = match tensor.dtype() {
-            D::F16 => DType::little(Kind::Float, 2),
-            D::F32 => DType::little(Kind::Float, 4),
-            D::F64 => DType::little(Kind::Float, 8),
-            other => {
-                let place = format!("tensor {}", printable(&name));
-                return Err(refuse(&place, "F16, F32 or F64", format!("{other:?}")));
-            }
-        };
-        let shape = tensor.shape().to_vec();
-        let view = ArrayView::new(dtype, shape, Layout::RowMajor, tensor.data());
         let place = format!("tensor {}", printable(&name));
+        let size = match tensor.dtype() {
+            D::F16 => 2,
+            D::F32 => 4,
+            D::F64 => 8,
+            other => return Err(refuse(&place, "F16, F32 or F64", format!("{other:?}"))),
+        };
+        let (dtype, shape) = (DType::little(Kind::Float, size), tensor.shape().to_vec());
+        let view = ArrayView::new(dtype, shape, Layout::RowMajor, tensor.data());
         views.push(view.ok_or_else(|| {
             refuse(&place, "as many bytes as its shape says", "others".to_owned())
         })?);

@@ -9,9 +9,9 @@
 use super::arrays::{self, Format, Opened, unlike_captions};
 use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM, fingerprint};
 use super::listed::list_beside;
-use super::maker::{Comparison, Maker};
+use super::maker::{Comparison, Maker, encoder_of};
 use super::sink::Imported;
-use super::source::{Source, extension, file_name, unknown_encoder};
+use super::source::{Source, extension, file_name};
 use crate::captions::{MAX_CAPTION, clean};
 use crate::container::says_kind;
 use crate::counted;
@@ -103,12 +103,8 @@ impl Captioned<'_> {
         let rows = self.captions.len();
         let dim = self.rows.get(0).map_or(0, |row| row.len());
         if !(1..=MAX_DIM).contains(&dim) {
-            let found = counted(dim, "number");
-            return Err(unlike_captions(
-                self.file,
-                "row 0",
-                (format!("1 to {MAX_DIM} numbers"), found),
-            ));
+            let pair = (format!("1 to {MAX_DIM} numbers"), counted(dim, "number"));
+            return Err(unlike_captions(self.file, "row 0", pair));
         }
         let mut comparison =
             maker.map(|maker| Comparison::new(maker, dim, self.file)).transpose()?;
@@ -127,19 +123,11 @@ impl Captioned<'_> {
         let captions: Vec<String> =
             self.captions.iter().map(|caption| clean(caption.trim())).collect();
         let sources =
-            vec![Source { name: file_name(self.file), files: 1, sha256: sha256(self.bytes) }];
-        let encoder = maker.map_or_else(|| unknown_encoder(&sources), |m| m.fingerprint.clone());
-        Embeddings::create_about(
-            out,
-            &About {
-                rows: captions.len(),
-                dim,
-                encoder: &encoder,
-                dataset: &fingerprint(&captions),
-                sources,
-                captions: Some(&captions),
-            },
-        )
+            &[Source { name: file_name(self.file), files: 1, sha256: sha256(self.bytes) }];
+        let (encoder, dataset) = (&encoder_of(maker, sources), &fingerprint(&captions));
+        let (rows, captions) = (captions.len(), Some(&*captions));
+        let about = About { rows, dim, encoder, dataset, sources, captions };
+        Embeddings::create_about(out, about)
     }
 
     /// The numbers of a row, checked.
@@ -152,12 +140,11 @@ impl Captioned<'_> {
             return Err(unlike_captions(self.file, &place, pair));
         };
         let values = row.to_f32();
-        match values.iter().find(|number| !number.is_finite()) {
-            None => Ok(values),
-            Some(number) => {
-                Err(unlike_captions(self.file, &place, ("finite numbers", number.to_string())))
-            }
+        if let Some(number) = values.iter().find(|number| !number.is_finite()) {
+            let pair = ("finite numbers", number.to_string());
+            return Err(unlike_captions(self.file, &place, pair));
         }
+        Ok(values)
     }
 }
 
@@ -230,15 +217,10 @@ fn captions_beside(file: &Path, n: usize) -> Result<Vec<String>> {
 }
 
 fn own(file: &Path) -> Error {
+    let what = "embeddings are in this program's form already";
     let pair = ("a file of another program", "one that can be painted from as it is");
     let remedy = "paint from it: `stackgan generate -m MODEL --embeddings FILE`";
-    Error::malformed(
-        file,
-        "embeddings are in this program's form already",
-        "metadata",
-        pair,
-        remedy,
-    )
+    Error::malformed(file, what, "metadata", pair, remedy)
 }
 
 fn of_pictures(file: &Path) -> Error {

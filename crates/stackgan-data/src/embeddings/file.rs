@@ -61,7 +61,7 @@ pub(super) struct About<'a> {
     /// The dataset's fingerprint.
     pub(super) dataset: &'a str,
     /// What they were imported from.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: &'a [Source],
     /// The captions to be stored, one for each embedding; of a dataset none are.
     pub(super) captions: Option<&'a [String]>,
 }
@@ -79,9 +79,7 @@ impl EmbeddingsWriter {
                 format!("at most {} of {}", counted(self.rows - self.written, "row"), self.dim);
             return Err(self.refuse(expected, counted(numbers.len(), "number")));
         }
-        if let Some((at, number)) =
-            numbers.iter().enumerate().find(|(_, number)| !number.is_finite())
-        {
+        if let Some((at, number)) = numbers.iter().enumerate().find(|(_, n)| !n.is_finite()) {
             let found = format!("{number} in row {}", self.written + at / self.dim);
             return Err(self.refuse("finite numbers".to_owned(), found));
         }
@@ -165,8 +163,8 @@ impl Embeddings {
         data: &Prepared,
     ) -> Result<EmbeddingsWriter> {
         let (rows, dataset) = (data.caption_count(), data.fingerprint());
-        let (sources, captions) = (Vec::new(), None);
-        Self::create_about(path, &About { rows, dim, encoder, dataset, sources, captions })
+        let about = About { rows, dim, encoder, dataset, sources: &[], captions: None };
+        Self::create_about(path, about)
     }
 
     /// As [`Embeddings::create`], for the embeddings of captions that are of no dataset: the file
@@ -181,13 +179,13 @@ impl Embeddings {
         captions: &[String],
     ) -> Result<EmbeddingsWriter> {
         let dataset = &*fingerprint(captions);
-        let (rows, sources, captions) = (captions.len(), Vec::new(), Some(captions));
-        Self::create_about(path, &About { rows, dim, encoder, dataset, sources, captions })
+        let (rows, captions) = (captions.len(), Some(captions));
+        Self::create_about(path, About { rows, dim, encoder, dataset, sources: &[], captions })
     }
 
     /// As [`Embeddings::create`], with all facts.
-    pub(super) fn create_about(path: &Path, about: &About<'_>) -> Result<EmbeddingsWriter> {
-        let &About { rows, dim, encoder, dataset, ref sources, captions } = about;
+    pub(super) fn create_about(path: &Path, about: About<'_>) -> Result<EmbeddingsWriter> {
+        let About { rows, dim, encoder, dataset, sources, captions } = about;
         if dim == 0 || dim > MAX_DIM || rows == 0 {
             return Err(Error::config(
                 "embeddings cannot have this shape",
@@ -200,20 +198,12 @@ impl Embeddings {
             version: VERSION,
             encoder: encoder.to_owned(),
             dataset: dataset.to_owned(),
-            sources: sources.clone(),
+            sources: sources.to_vec(),
         };
         let texts = captions.map(|captions| Texts::of(captions, path)).transpose()?;
         let (file, path) = (AtomicFile::create(path)?, path.to_path_buf());
-        let mut writer = EmbeddingsWriter {
-            file,
-            path,
-            facts,
-            texts,
-            dim,
-            rows,
-            written: 0,
-            sums: Sums::default(),
-        };
+        let (written, sums) = (0, Sums::default());
+        let mut writer = EmbeddingsWriter { file, path, facts, texts, dim, rows, written, sums };
         let header = writer.begin()?;
         writer.file.write(&header)?;
         Ok(writer)
@@ -298,29 +288,19 @@ impl Embeddings {
     /// # Errors
     /// Names both files and both numbers or fingerprints.
     pub fn check(&self, data: &Prepared) -> Result<()> {
-        let same = self.rows == data.caption_count() && self.dataset() == data.fingerprint();
-        if same {
+        if self.rows == data.caption_count() && self.dataset() == data.fingerprint() {
             return Ok(());
         }
         let said = |rows: usize, print: &str| {
-            format!(
-                "{} of dataset {}",
-                counted(rows, "caption"),
-                printable(print.get(..12).unwrap_or(print))
-            )
+            let print = printable(print.get(..12).unwrap_or(print));
+            format!("{} of dataset {print}", counted(rows, "caption"))
         };
+        let wanted = said(data.caption_count(), data.fingerprint());
         Err(Error::malformed(
-            self.container.path(),
+            self.path(),
             "embeddings belong to another dataset",
             "metadata",
-            (
-                format!(
-                    "{} ({})",
-                    said(data.caption_count(), data.fingerprint()),
-                    data.path().display()
-                ),
-                said(self.rows, self.dataset()),
-            ),
+            (format!("{wanted} ({})", data.path().display()), said(self.rows, self.dataset())),
             "encode the captions of this dataset with `stackgan text encode`, or import the embeddings again with \
              `stackgan data import DIR --embeddings PATH`",
         ))
@@ -338,15 +318,12 @@ impl Embeddings {
                 format!("{} to {}", rows.start, rows.end),
             ));
         }
-        let width = self.dim as u64 * 4;
-        let bytes = self.container.read(
-            &self.tensor,
-            rows.start as u64 * width,
-            rows.len() * self.dim * 4,
-        )?;
+        let width = self.dim * 4;
+        let start = rows.start as u64 * width as u64;
+        let bytes = self.container.read(&self.tensor, start, rows.len() * width)?;
         if let Some(sums) = &self.sums {
             let place = |row| format!("embeddings, row {row}");
-            sums.check(&self.container, (rows.start, &place), &bytes, self.dim * 4)?;
+            sums.check(&self.container, (rows.start, &place), &bytes, width)?;
         }
         Ok(words(&bytes).map(f32::from_le_bytes).collect())
     }
@@ -414,15 +391,9 @@ pub(super) fn fingerprint(captions: &[String]) -> String {
 fn foreign(path: &Path) -> Error {
     let remedy = "import them first: to paint from captions with their embeddings, `stackgan text import FILE --out \
                   captions.safetensors`; to train on a dataset's, `stackgan data import DIR --embeddings FILE`";
-    let pair =
-        ("a file of `text encode`, `text import` or `data import`", "one of another program");
-    Error::malformed(
-        path,
-        "embeddings are not in this program's form",
-        "its beginning",
-        pair,
-        remedy,
-    )
+    let what = "embeddings are not in this program's form";
+    let expected = "a file of `text encode`, `text import` or `data import`";
+    Error::malformed(path, what, "its beginning", (expected, "one of another program"), remedy)
 }
 
 #[cfg(test)]
@@ -493,9 +464,9 @@ mod tests {
         let (dir, _, data) = prepared(6, 2, PictureSize::Stage1);
         let path = dir.path().join("e.safetensors");
         let create = |rows, dim, dataset| {
-            let (encoder, sources, captions) = ("e", Vec::new(), None);
-            let about = About { rows, dim, encoder, dataset, sources, captions };
-            Embeddings::create_about(&path, &about)
+            let encoder = "e";
+            let about = About { rows, dim, encoder, dataset, sources: &[], captions: None };
+            Embeddings::create_about(&path, about)
         };
         let refused = |rows: usize, numbers: &[f32]| {
             let mut writer = create(rows, 2, "d").unwrap();

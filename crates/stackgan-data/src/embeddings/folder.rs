@@ -114,9 +114,6 @@ fn names(
 }
 
 fn captions_here(path: &Path) -> Error {
-    no_fit(
-        path,
-        "whole file",
-        ("arrays of pictures", "captions with their embeddings: import this file alone"),
-    )
+    let found = "captions with their embeddings: import this file alone";
+    no_fit(path, "whole file", ("arrays of pictures", found))
 }

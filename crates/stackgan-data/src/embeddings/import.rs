@@ -85,9 +85,9 @@ fn own(path: &Path, task: &Task<'_>) -> Result<Imported> {
     let (rows, dim) = (found.len(), found.dim());
     let mut comparison = task.maker.map(|maker| Comparison::new(maker, dim, path)).transpose()?;
     let encoder = task.maker.map_or(found.encoder(), |maker| &maker.fingerprint);
-    let (dataset, sources) = (found.dataset(), found.sources().to_vec());
+    let (dataset, sources) = (found.dataset(), found.sources());
     let about = About { rows, dim, encoder, dataset, sources, captions: None };
-    let mut writer = Embeddings::create_about(task.out, &about)?;
+    let mut writer = Embeddings::create_about(task.out, about)?;
     for i in 0..task.data.len() {
         let range = task.data.caption_range(i);
         let numbers = found.rows(range.clone())?;

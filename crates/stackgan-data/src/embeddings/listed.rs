@@ -49,12 +49,9 @@ pub(super) fn import(
         [n, _] => n,
         [n, captions, _] => n.saturating_mul(captions),
         _ => {
+            let expected = "(captions, width) or (pictures, captions, width)";
             let found = format!("shape {:?}", array.shape);
-            return Err(no_fit(
-                file,
-                "the array",
-                ("(captions, width) or (pictures, captions, width)", found),
-            ));
+            return Err(no_fit(file, "the array", (expected, found)));
         }
     };
     let named = lines.len() == n

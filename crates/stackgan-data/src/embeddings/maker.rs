@@ -5,6 +5,9 @@
 //! [`Maker`] brings their vectors, and the import compares them as the rows pass.
 
 use super::file::MAX_DIM;
+use super::source::{Source, UNKNOWN};
+use crate::dataset::evenly;
+use crate::digest::sha256;
 use crate::error::{counted, printable};
 use crate::{Error, Result};
 use std::path::Path;
@@ -57,10 +60,18 @@ pub struct Agreement {
 /// empty. None if all are.
 #[must_use]
 pub fn probes(captions: &[String]) -> Vec<usize> {
-    let said: Vec<usize> =
-        (0..captions.len()).filter(|&r| captions.get(r).is_some_and(|c| !c.is_empty())).collect();
-    let n = said.len().min(PROBES);
-    (0..n).filter_map(|k| said.get(k * said.len() / n).copied()).collect()
+    let said = captions.iter().enumerate().filter(|(_, caption)| !caption.is_empty());
+    let said: Vec<usize> = said.map(|(row, _)| row).collect();
+    evenly(said.len(), PROBES).filter_map(|k| said.get(k).copied()).collect()
+}
+
+/// What is recorded as the encoder: the maker, or a hash of the sources if it is not known.
+pub(super) fn encoder_of(maker: Option<&Maker>, sources: &[Source]) -> String {
+    if let Some(maker) = maker {
+        return maker.fingerprint.clone();
+    }
+    let hashes: Vec<&str> = sources.iter().map(|source| &*source.sha256).collect();
+    format!("{UNKNOWN}{}", sha256(hashes.join(" ")))
 }
 
 /// A comparison in progress.
@@ -87,12 +98,8 @@ impl<'a> Comparison<'a> {
         let own = maker.vectors.len() / n;
         if own != dim || own * n != maker.vectors.len() || !(1..=MAX_DIM).contains(&dim) {
             let pair = (format!("{dim} numbers a caption, as in the file"), counted(own, "number"));
-            return Err(refused(
-                file,
-                maker,
-                pair,
-                "name the encoder that made them, of this width",
-            ));
+            let remedy = "name the encoder that made them, of this width";
+            return Err(refused(file, maker, pair, remedy));
         }
         let spread = spread(&maker.vectors, dim);
         Ok(Self { maker, dim, spread, differences: Vec::with_capacity(n) })

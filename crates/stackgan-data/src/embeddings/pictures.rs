@@ -92,7 +92,9 @@ impl<'a> Pictures<'a> {
             entries.partition(|(name, _)| self.exact(name).is_some());
         let mut named = vec![false; self.data.len()];
         for (name, _) in &exact {
-            self.exact(name).and_then(|i| named.get_mut(i)).into_iter().for_each(|n| *n = true);
+            if let Some(named) = self.exact(name).and_then(|i| named.get_mut(i)) {
+                *named = true;
+            }
         }
         for (name, entry) in exact.into_iter().chain(others) {
             let alike = || self.alike(&name).filter(|&i| named.get(i) == Some(&false));
@@ -111,10 +113,8 @@ impl<'a> Pictures<'a> {
                 *place = Some(entry);
             }
         }
-        let without: Vec<&str> = (0..of.len())
-            .filter(|&i| of.get(i).is_some_and(Option::is_none))
-            .map(|i| self.data.key(i))
-            .collect();
+        let without = of.iter().enumerate().filter(|(_, entry)| entry.is_none());
+        let without: Vec<&str> = without.map(|(i, _)| self.data.key(i)).collect();
         if without.is_empty() {
             return Ok(Joined { of: of.into_iter().flatten().collect(), unused });
         }

@@ -47,18 +47,15 @@ pub(super) fn of_folder(folder: &Path) -> Result<Option<Vec<PathBuf>>> {
 
 /// A pickle, and the one of the other split beside it.
 pub(super) fn of_file(file: &Path) -> Vec<PathBuf> {
-    let split = |folder: &Path| {
+    let other = || {
+        let folder = file.parent()?;
         let name = folder.file_name()?.to_str()?;
-        Split::ALL.into_iter().find(|split| split.name() == name)
+        let split = Split::ALL.into_iter().find(|split| split.name() == name)?;
+        let other = if split == Split::Train { Split::Test } else { Split::Train };
+        Some(folder.with_file_name(other.name()).join(file.file_name()?))
     };
-    let other = file.parent().filter(|folder| split(folder).is_some()).and_then(|folder| {
-        let name = if split(folder) == Some(Split::Train) { Split::Test } else { Split::Train };
-        Some(folder.with_file_name(name.name()).join(file.file_name()?))
-    });
-    [Some(file.to_path_buf()), other.filter(|other| other.is_file())]
-        .into_iter()
-        .flatten()
-        .collect()
+    let other = other().filter(|other| other.is_file());
+    std::iter::once(file.to_path_buf()).chain(other).collect()
 }
 
 /// Whether the list by which the release's pickles are joined lies beside.
@@ -80,7 +77,6 @@ pub(super) fn without_names(file: &Path) -> Error {
     )
 }
 
-/// Imports the pickles.
 pub(super) fn import(files: &[PathBuf], task: &Task<'_>) -> Result<Imported> {
     let pictures = Pictures::of(task.data);
     let read = |file: &PathBuf| read_bounded(file, MAX_FILE);

@@ -2,8 +2,8 @@
 //! picture in the order of the prepared file. It checks counts, widths and values.
 
 use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM};
-use super::maker::{Agreement, Comparison, Maker};
-use super::source::{Numbers, Source, no_fit, unknown_encoder};
+use super::maker::{Agreement, Comparison, Maker, encoder_of};
+use super::source::{Numbers, Source, no_fit};
 use crate::Result;
 use crate::error::printable;
 use crate::prepared::Prepared;
@@ -55,12 +55,12 @@ impl<'a> Open<'a> {
         let about = About {
             rows: task.data.caption_count(),
             dim,
-            encoder: &encoder(task, sources),
+            encoder: &encoder_of(task.maker, sources),
             dataset: task.data.fingerprint(),
-            sources: sources.to_vec(),
+            sources,
             captions: None,
         };
-        let writer = Embeddings::create_about(task.out, &about)?;
+        let writer = Embeddings::create_about(task.out, about)?;
         Ok(Self { writer, dim, from: from.into(), comparison })
     }
 }
@@ -133,13 +133,8 @@ impl<'a> Sink<'a> {
             return Err(no_fit(self.task.data.path(), "whole file", pair));
         };
         let agreement = comparison.map(|comparison| comparison.end(&from)).transpose()?;
-        writer.finish_as(encoder(self.task, &self.sources), self.sources)?;
+        writer.finish_as(encoder_of(self.task.maker, &self.sources), self.sources)?;
         let rows = self.task.data.caption_count();
         Ok(Imported { rows, dim, form, unused, agreement })
     }
-}
-
-/// What is recorded as the encoder: the one that made the embeddings if it is known.
-fn encoder(task: &Task<'_>, sources: &[Source]) -> String {
-    task.maker.map_or_else(|| unknown_encoder(sources), |maker| maker.fingerprint.clone())
 }

@@ -2,7 +2,6 @@
 //! error of one that does not fit the dataset.
 
 use crate::Error;
-use crate::digest::sha256;
 use crate::error::printable;
 use crate::formats::ArrayView;
 use std::path::Path;
@@ -30,12 +29,6 @@ pub(super) fn file_name(path: &Path) -> String {
 /// The extension of a name, in lower case.
 pub(super) fn extension(path: &Path) -> String {
     path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase()
-}
-
-/// A substitute for the unknown encoder of imported embeddings: the hash of their sources.
-pub(super) fn unknown_encoder(sources: &[Source]) -> String {
-    let text: Vec<&str> = sources.iter().map(|source| &*source.sha256).collect();
-    format!("{UNKNOWN}{}", sha256(text.join(" ")))
 }
 
 /// The embeddings of one picture as stored in a source.

@@ -84,7 +84,7 @@ pub(super) fn download(
         found: said.join("; ").into(),
         remedy: by_hand(job, addresses),
     };
-    Ok(if absent && !addresses.is_empty() { Download::Absent(error) } else { return Err(error) })
+    if absent && !addresses.is_empty() { Ok(Download::Absent(error)) } else { Err(error) }
 }
 
 fn by_hand(job: &Job<'_>, addresses: &[String]) -> String {
@@ -105,7 +105,7 @@ fn from_one(
     job: &Job<'_>,
     (address, part): (&str, &Part),
     hear: &mut Listener<'_>,
-) -> std::result::Result<String, Failure> {
+) -> Result<String, Failure> {
     let (mut tries, mut connections, mut mended) = (0, 0, false);
     let mut transfer = Transfer::new(client, patience, job, address);
     loop {

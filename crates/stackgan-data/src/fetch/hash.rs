@@ -44,7 +44,6 @@ impl<'a> Pinned<'a> {
         Self { size, sha256 }
     }
 
-    /// Whether a hash is known.
     pub(super) const fn is_hashed(&self) -> bool {
         self.sha256.is_some()
     }
@@ -57,23 +56,17 @@ impl<'a> Pinned<'a> {
         let total = path.metadata().map_err(|e| Error::read(path, e))?.len();
         hear(&Event::Begin { doing: Doing::Checking, file: name.to_owned(), total: Some(total) });
         let found = sums(path, &mut |done| hear(&Event::At(done)))?;
-        let facts = [
-            ("length", self.size.map(|n| n.to_string()), found.bytes.to_string()),
-            ("SHA-256", self.sha256.map(str::to_owned), found.sha256.clone()),
-        ];
-        for (what, expected, found) in &facts {
-            if expected.as_ref().is_some_and(|expected| expected != found) {
-                return Err(Error::malformed(
-                    path,
-                    format!("{name} is not the published file"),
-                    "whole file",
-                    (
-                        format!("{what} {}", expected.as_deref().unwrap_or_default()),
-                        format!("{what} {found}"),
-                    ),
-                    "remove the file and run this again, or take it from the dataset's own page",
-                ));
-            }
+        let refuse = |expected: String, found: String| {
+            let what = format!("{name} is not the published file");
+            let remedy =
+                "remove the file and run this again, or take it from the dataset's own page";
+            Err(Error::malformed(path, what, "whole file", (expected, found), remedy))
+        };
+        if let Some(size) = self.size.filter(|size| *size != found.bytes) {
+            return refuse(format!("length {size}"), format!("length {}", found.bytes));
+        }
+        if let Some(sha256) = self.sha256.filter(|sha256| *sha256 != found.sha256) {
+            return refuse(format!("SHA-256 {sha256}"), format!("SHA-256 {}", found.sha256));
         }
         let said = match self.sha256 {
             Some(_) => "SHA-256 as published".to_owned(),

@@ -20,6 +20,7 @@ use super::lock::{Alone, lock};
 use super::patience::Patience;
 use super::side::is_loopback;
 use crate::formats::read_bounded;
+use crate::whole_folder::make_folder;
 use crate::{Error, Result};
 
 /// The address of the Hub, unless `HF_ENDPOINT` is set.
@@ -356,7 +357,7 @@ impl Hub {
         self.get(client, &job, &address, hear)?;
         let read = read_bounded(&path, LONGEST);
         std::fs::remove_file(&path).map_err(|e| Error::write(&path, e))?;
-        let listing: std::result::Result<Listing, _> = serde_json::from_slice(&read?);
+        let listing: Result<Listing, _> = serde_json::from_slice(&read?);
         match listing {
             Ok(listing) if is_hex(&listing.sha, 40) => Ok(listing),
             other => Err(Error::Unreachable {
@@ -427,10 +428,6 @@ fn or_offline(mut error: Error) -> Error {
         _ => {}
     }
     error
-}
-
-fn make_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))
 }
 
 /// Whether data sent to `endpoint` cannot be read on the way.

@@ -31,8 +31,8 @@ mod transfer;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{counted, first_few};
-use crate::layouts::{files, is_picture, stem};
+use crate::error::{counted, few_of};
+use crate::layouts::pictures;
 use crate::{Error, Result};
 use download::{Download, download};
 pub use event::{Doing, Event, Listener, bytes};
@@ -127,9 +127,8 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
             hear(&Event::Note(format!("{}: is there already{how}", item.name)));
             continue;
         }
-        if !gone.is_empty() {
-            let (name, count) = (item.name, counted(gone.len(), "file"));
-            hear(&Event::Note(format!("{name}: missing: {count} ({})", first_few(&gone))));
+        if let Some((n, few)) = few_of(&gone, "file") {
+            hear(&Event::Note(format!("{}: missing: {n} ({few})", item.name)));
         }
         let pinned = Pinned::new(item, listed.get(item.name).map(String::as_str));
         let (file, checked) = match find(item, request, (&client, pinned), hear)? {
@@ -170,27 +169,16 @@ pub fn fetch(request: &Request<'_>, hear: &mut Listener<'_>) -> Result<Report> {
         }
     }
     let (folders, all) = set.pictures;
-    let found = folders.iter().map(|folder| pictures(&into.join(folder)));
-    let found = match found.sum::<Result<u64>>() {
+    let there = folders.iter().map(|folder| into.join(folder)).filter(|folder| folder.is_dir());
+    let found = match there.map(|folder| pictures(&folder)).sum::<Result<usize>>() {
         // What is to be fetched by hand is told all the same.
         Err(error) if !by_hand.is_empty() => {
             hear(&Event::Note(error.to_string()));
             0
         }
-        found => found?,
+        found => found? as u64,
     };
     Ok(Report { by_hand, pictures: (found, all) })
-}
-
-/// Number of pictures in a folder; none if it does not exist.
-fn pictures(folder: &Path) -> Result<u64> {
-    if !folder.is_dir() {
-        return Ok(0);
-    }
-    let found = files(folder)?;
-    let pictures =
-        found.keys().filter(|name| stem(name).is_some_and(|(_, kind)| is_picture(&kind)));
-    Ok(pictures.count() as u64)
 }
 
 /// Whether a person, who had all that is needed, has saved this archive for what else it holds.

@@ -4,7 +4,6 @@
 //! so only their text is checked.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::config::Config;
@@ -61,16 +60,9 @@ pub(super) enum Reach {
 }
 
 /// The error that a name leads inside where it must not.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}", INWARD)]
 pub(super) struct LeadsInside;
-
-impl fmt::Display for LeadsInside {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(INWARD)
-    }
-}
-
-impl std::error::Error for LeadsInside {}
 
 impl Resolver for Names {
     fn resolve(

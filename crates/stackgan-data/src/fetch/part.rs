@@ -73,7 +73,6 @@ impl Part {
         Ok(file)
     }
 
-    /// Removes both files.
     pub(super) fn remove(&self) -> Result<()> {
         for path in [&self.path, &self.origin] {
             match fs::remove_file(path) {

@@ -6,7 +6,7 @@
 //! files that the user put there are never overwritten and not recorded.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -16,9 +16,10 @@ use super::record::{FOLDER, Record};
 use super::room;
 use crate::archive::{self, Limits, Member, Unpacked};
 use crate::digest::passed_on;
-use crate::error::{counted, first_few};
-use crate::layouts::{checked_key, files};
+use crate::error::{counted, few_of, first_few};
+use crate::layouts::{checked_key, files, slashed};
 use crate::whole_file::AtomicFile;
+use crate::whole_folder::make_folder;
 use crate::{Error, Result};
 
 /// An archive in the archive: `AttnGAN`'s `birds.zip` contains the captions packed once more
@@ -36,7 +37,7 @@ impl Place<'_> {
     /// The folder for records and unfinished work, created if needed.
     pub(super) fn own(&self) -> Result<PathBuf> {
         let own = self.into.join(FOLDER);
-        fs::create_dir_all(&own).map_err(|e| Error::write(&own, e))?;
+        make_folder(&own)?;
         Ok(own)
     }
 
@@ -133,10 +134,9 @@ impl Place<'_> {
         let is_safe = |name: &str| checked_key(name, from, 0).is_ok();
         let (wanted, odd): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|(name, _)| is_safe(name));
-        if !odd.is_empty() {
-            let odd: Vec<String> = odd.into_iter().map(|(name, _)| name).collect();
-            let (name, count) = (item.name, counted(odd.len(), "file"));
-            let said = format!("{name}: not copied, for the names: {count} ({})", first_few(&odd));
+        let odd: Vec<String> = odd.into_iter().map(|(name, _)| name).collect();
+        if let Some((n, few)) = few_of(&odd, "file") {
+            let said = format!("{}: not copied, for the names: {n} ({few})", item.name);
             hear(&Event::Note(said));
         }
         let wanted = self.free(item, wanted, hear)?;
@@ -171,10 +171,8 @@ impl Place<'_> {
         let own = Record::of(self.into, self.set, item).own()?;
         let others = taken.into_iter().map(|(path, _)| path).filter(|path| !own.contains_key(path));
         let others: Vec<String> = others.collect();
-        if !others.is_empty() {
-            let (name, count) = (item.name, counted(others.len(), "file"));
-            let said = format!("{name}: kept what was there: {count} ({})", first_few(&others));
-            hear(&Event::Note(said));
+        if let Some((n, few)) = few_of(&others, "file") {
+            hear(&Event::Note(format!("{}: kept what was there: {n} ({few})", item.name)));
         }
         Ok(free)
     }
@@ -274,18 +272,13 @@ fn relative(inner: &Unpacked, from: &Path, outer: &Path, root: &Path) -> Vec<Mem
     inner.members.iter().filter_map(place).collect()
 }
 
-fn slashed(path: &Path) -> String {
-    let names = path.components().map(|name| name.as_os_str().to_string_lossy().into_owned());
-    names.collect::<Vec<_>>().join("/")
-}
-
 /// Copies a file's contents, without its permissions. Returns its length and SHA-256.
 fn copy_file(from: &Path, to: &Path) -> Result<(u64, String)> {
     let (read, write) = (|e| Error::read(from, e), |e| Error::write(to, e));
     if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).map_err(|e| Error::write(parent, e))?;
+        make_folder(parent)?;
     }
     let source = File::open(from).map_err(read)?;
-    let mut target = OpenOptions::new().write(true).create_new(true).open(to).map_err(write)?;
+    let mut target = File::create_new(to).map_err(write)?;
     passed_on(source, read, |piece, _| target.write_all(piece).map_err(write))
 }

@@ -115,9 +115,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         dir,
         format!("fetch the set with `stackgan data fetch coco`, or leave pictures without captions out with {LEAVE_OUT}"),
     )?;
-    if !bare.is_empty() {
-        notes.push(left_out(&bare));
-    }
+    notes.extend(left_out(&bare));
     notes.extend(untested(&items));
     if !labelled {
         notes.push("no classes: a wrong picture is any other picture".to_owned());

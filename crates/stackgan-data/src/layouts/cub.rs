@@ -143,9 +143,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
              pictures without captions out with {LEAVE_OUT}"
         ),
     )?;
-    if !bare.is_empty() {
-        notes.push(left_out(&bare));
-    }
+    notes.extend(left_out(&bare));
     let orientation = Orientation::AsStored; // boxes are in pixels of the stored pictures
     Ok(Dataset { name: "cub".to_owned(), items, orientation, notes })
 }

@@ -3,6 +3,7 @@
 use super::folder;
 use super::kind::Kind;
 use super::reading::CLASS_NAME;
+use super::scan::pictures;
 use crate::error::counted;
 use crate::{Error, Result};
 use std::fmt::Write as _;
@@ -24,7 +25,7 @@ pub fn detect(dir: &Path) -> Result<Kind> {
     let marks: Vec<String> =
         Kind::ALL.iter().map(|kind| format!("{} ({})", kind.name(), marks(*kind))).collect();
     if found.is_empty() {
-        let pictures = folder::pictures(dir)?;
+        let pictures = pictures(dir)?;
         let (mut what, mut remedy) =
             ("the folder is of no known kind".to_owned(), REMEDY.to_owned());
         let inside = dir.join("images.txt").is_file() && dir.join("images").is_dir();

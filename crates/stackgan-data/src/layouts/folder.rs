@@ -29,7 +29,7 @@ mod survey;
 mod table;
 
 pub(crate) use found::Origin;
-pub(crate) use survey::{Survey, has_marks, pictures};
+pub(crate) use survey::{Survey, has_marks};
 #[cfg(feature = "fetch")] // for what is unpacked
 pub(crate) use table::{MAX_LINE, MAX_TABLE, side};
 
@@ -40,7 +40,7 @@ use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
 use crate::error::counted;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Reads the folder `dir`. No picture is opened.
@@ -69,9 +69,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
             }
         }
         Uncaptioned::LeaveOut => {
-            if !survey.uncaptioned.is_empty() {
-                notes.push(left_out(&survey.uncaptioned));
-            }
+            notes.extend(left_out(&survey.uncaptioned));
             notes.extend(survey.unread_left_out());
         }
     }
@@ -106,7 +104,9 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         notes.extend(unheeded);
     }
     notes.push(match classes {
-        Classes::Known | Classes::AsCaptions => counted(distinct(&labels), "class"),
+        Classes::Known | Classes::AsCaptions => {
+            counted(BTreeSet::from_iter(&labels).len(), "class")
+        }
         Classes::None => "no classes: a wrong picture is any other picture".to_owned(),
     });
     let name = "folder".to_owned();
@@ -132,10 +132,6 @@ fn unread(faults: Vec<(String, Error)>, absent: &Absent) -> Error {
         *remedy = format!("correct them, or leave such pictures out with {LEAVE_OUT}");
     }
     error
-}
-
-fn distinct(labels: &[u32]) -> usize {
-    labels.iter().map(|label| (label, ())).collect::<BTreeMap<_, _>>().len()
 }
 
 #[cfg(test)]

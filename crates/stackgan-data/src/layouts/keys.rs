@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Names `file`, the entry and the offending key.
-pub(crate) fn checked_key<'k>(key: &'k str, file: &Path, entry: usize) -> Result<&'k str> {
+pub(crate) fn checked_key(key: &str, file: &Path, entry: usize) -> Result<()> {
     let plain = |name: &str| !matches!(name, "" | "." | "..");
     let safe = key.len() <= 1024
         && key.split('/').all(plain)
         && !key.chars().any(|c| c.is_control() || matches!(c, '\\' | ':'));
     if safe {
-        return Ok(key);
+        return Ok(());
     }
     let remedy = if key.contains('\\') {
         "write `/` between the names of folders, and paths from the dataset's folder on"

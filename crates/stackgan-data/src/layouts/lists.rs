@@ -3,7 +3,7 @@
 
 use super::keys::checked_key;
 use crate::dataset::Split;
-use crate::error::{counted, first_few, printable};
+use crate::error::{few_of, first_few, printable};
 use crate::formats::{pickle, read_bounded};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -87,7 +87,7 @@ impl Lists {
 impl List<'_> {
     /// The class of entry `i`, if the list of classes exists.
     pub(super) fn class(&self, i: usize) -> Option<u32> {
-        self.labels.as_ref()?.get(i)
+        self.labels.as_ref()?.0.get(i).copied()
     }
 }
 
@@ -137,21 +137,15 @@ impl Labels {
         Ok(Self(labels.iter().enumerate().map(label).collect::<Result<_>>()?))
     }
 
-    /// The class of entry `i`.
-    fn get(&self, i: usize) -> Option<u32> {
-        self.0.get(i).copied()
-    }
-
     /// Number of different classes.
     pub(crate) fn classes(&self) -> usize {
         self.0.iter().collect::<BTreeSet<_>>().len()
     }
 }
 
-/// The note about pictures without captions that are left out.
-pub(super) fn left_out(names: &[String]) -> String {
-    let pictures = counted(names.len(), "picture");
-    format!("{pictures} without captions left out ({})", first_few(names))
+/// The note about pictures without captions that are left out, if there are any.
+pub(super) fn left_out(names: &[String]) -> Option<String> {
+    few_of(names, "picture").map(|(n, few)| format!("{n} without captions left out ({few})"))
 }
 
 /// The missing parts of a folder, by group.

@@ -35,7 +35,9 @@ pub use painted::is_painted;
 pub(crate) use reading::{CLASS_NAME, LEAVE_OUT};
 pub use reading::{Reading, Uncaptioned};
 pub use scan::is_picture;
-pub(crate) use scan::{files, stem};
+pub(crate) use scan::{files, names_picture, slashed, stem};
+#[cfg(feature = "fetch")] // likewise
+pub(crate) use scan::{is_foreign, pictures};
 
 use crate::dataset::Dataset;
 use crate::{Error, Result};

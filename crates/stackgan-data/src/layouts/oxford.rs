@@ -219,9 +219,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
              with {LEAVE_OUT}"
         ),
     )?;
-    if !bare.is_empty() {
-        notes.push(left_out(&bare));
-    }
+    notes.extend(left_out(&bare));
     if items.is_empty() || sides.contains(&None) {
         notes.push(divide_by(&parts, &mut items, how)?);
     } else {

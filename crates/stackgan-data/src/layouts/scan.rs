@@ -103,6 +103,14 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     ))
 }
 
+/// Number of pictures below a folder of any kind.
+///
+/// # Errors
+/// As [`files`].
+pub(crate) fn pictures(root: &Path) -> Result<usize> {
+    Ok(files(root)?.keys().filter(|name| names_picture(name)).count())
+}
+
 /// Whether the name of a file becomes that of a picture or is joined to it.
 fn is_key(name: &str) -> bool {
     stem(name).is_some_and(|(_, extension)| is_picture(&extension) || extension == "txt")
@@ -119,6 +127,21 @@ pub(crate) fn stem(name: &str) -> Option<(&str, String)> {
 #[must_use]
 pub fn is_picture(extension: &str) -> bool {
     matches!(extension, "jpg" | "jpeg" | "png" | "webp")
+}
+
+/// A relative path with `/` between names on every system.
+pub(crate) fn slashed(path: &Path) -> String {
+    path.iter().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// Whether a file of this name is taken for a picture.
+pub(crate) fn names_picture(name: &str) -> bool {
+    stem(name).is_some_and(|(_, extension)| is_picture(&extension))
+}
+
+/// Whether files with this extension, in lower case, are pictures that are not supported.
+pub(crate) fn is_foreign(extension: &str) -> bool {
+    matches!(extension, "gif" | "bmp" | "tif" | "tiff" | "heic" | "avif" | "jxl")
 }
 
 #[cfg(test)]

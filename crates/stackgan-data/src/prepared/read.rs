@@ -39,12 +39,8 @@ impl Prepared {
             _ => (0, None),
         };
         let Some(size) = size else {
-            let found = format!("{:?}", images.shape);
-            return Err(container.malformed(
-                "images",
-                "shape (N, 76, 76, 3) or (N, 304, 304, 3)",
-                found,
-            ));
+            let expected = "shape (N, 76, 76, 3) or (N, 304, 304, 3)";
+            return Err(container.malformed("images", expected, format!("{:?}", images.shape)));
         };
         // Other files are named after these.
         let digits = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
@@ -59,11 +55,8 @@ impl Prepared {
             if found == expected {
                 return Ok(());
             }
-            Err(container.malformed(
-                name,
-                format!("{expected} entries"),
-                format!("{found} entries"),
-            ))
+            let [expected, found] = [expected, found].map(|n| format!("{n} entries"));
+            Err(container.malformed(name, expected, found))
         };
         count("keys", manifest.keys.len(), n)?;
         count("sha256", manifest.sha256.len(), n)?;
@@ -92,12 +85,9 @@ impl Prepared {
         let pixels: usize = images.shape.iter().product();
         let offsets = container.tensor("caption_offsets", Element::U64, 1)?.shape;
         if let Some(found) = offsets.first().filter(|&&n| n > pixels / 8 + (10 << 16)) {
-            let found = format!("{found} for {n} pictures");
-            return Err(container.malformed(
-                "caption_offsets",
-                "captions of these pictures",
-                found,
-            ));
+            let (expected, found) =
+                ("captions of these pictures", format!("{found} for {n} pictures"));
+            return Err(container.malformed("caption_offsets", expected, found));
         }
         let text = whole("captions", Element::U8)?;
         let offsets = rising(&container, "caption_offsets", text.len())?;
@@ -258,13 +248,8 @@ impl Prepared {
         let read = self.container.read(&self.images, (first * row) as u64, rows.len() * row)?;
         if let Some(sums) = &self.sums {
             let place = |row| {
-                let line = row % side + 1;
-                format!(
-                    "picture {} of {}, {}, line {line}",
-                    i + 1,
-                    self.len(),
-                    printable(self.key(i))
-                )
+                let (picture, line, key) = (i + 1, row % side + 1, printable(self.key(i)));
+                format!("picture {picture} of {}, {key}, line {line}", self.len())
             };
             sums.check(&self.container, (first, &place), &read, row)?;
         }

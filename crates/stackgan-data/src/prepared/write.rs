@@ -7,7 +7,7 @@ use crate::copies::{self, Copies};
 use crate::crop::{self, Orientation, Preparation, Resizing, Stretch};
 use crate::dataset::{Dataset, Item};
 use crate::digest::{hex, sha256};
-use crate::error::{counted, first_few};
+use crate::error::few_of;
 use crate::formats::read_bounded;
 use crate::sums::Sums;
 use crate::whole_file::AtomicFile;
@@ -212,9 +212,8 @@ fn write<'a>(
 /// The file's note about pictures that were left out.
 fn note(left_out: &[LeftOut]) -> Option<String> {
     let keys: Vec<&str> = left_out.iter().map(|picture| &*picture.key).collect();
-    let pictures = counted(keys.len(), "picture");
-    let note = || format!("{pictures} that cannot be used left out ({})", first_few(&keys));
-    (!keys.is_empty()).then(note)
+    let (n, few) = few_of(&keys, "picture")?;
+    Some(format!("{n} that cannot be used left out ({few})"))
 }
 
 /// The square of one picture and the hash of its source.

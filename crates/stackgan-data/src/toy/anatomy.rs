@@ -73,12 +73,10 @@ pub(super) struct Anatomy {
 impl Anatomy {
     /// Learns from the examples with one facing. `None` if a part has no certain pixels.
     pub(super) fn learn(lessons: &[Lesson<'_>], facing: Facing) -> Option<Self> {
-        let mine = lessons.iter().filter(|l| l.picture.facing == facing);
-        let mine: Vec<&Lesson<'_>> = mine.collect();
+        let mine: Vec<_> = lessons.iter().filter(|l| l.picture.facing == facing).collect();
         let rows: Vec<_> = mine.iter().map(|l| (l.map.clone(), l.centres.to_vec())).collect();
         let centres = ridge::fit(&rows, PENALTY)?;
-        let mut parts = (0..).zip(PARTS).map(|(i, part)| certain(&mine, i, part));
-        let certain = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+        let certain: [_; 4] = std::array::from_fn(|i| certain(&mine, i, PARTS[i]));
         (!certain.iter().any(Vec::is_empty)).then_some(Self { certain, centres })
     }
 

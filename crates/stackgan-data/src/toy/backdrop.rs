@@ -102,14 +102,13 @@ fn soft_blob(drawing: &mut Drawing, (x, y): (f32, f32), r: f32, ink: Ink) {
 fn sky(drawing: &mut Drawing, draws: &mut Draws) {
     let (top, low) = (vary(draws, [150, 192, 228]), vary(draws, [222, 234, 240]));
     drawing.fill(below(0.0), fade(top, low, 0.0, H), None);
+    let puffs = [(-44.0, 6.0, 22.0), (-18.0, -8.0, 30.0), (16.0, -2.0, 27.0), (44.0, 8.0, 20.0)];
     for _ in 0..2 + draws.below(3) {
         let (x, y) = (between(draws, 0.0, W), between(draws, 20.0, 250.0));
         let size = between(draws, 0.7, 1.3);
-        for (dx, dy, r) in
-            [(-44.0, 6.0, 22.0), (-18.0, -8.0, 30.0), (16.0, -2.0, 27.0), (44.0, 8.0, 20.0)]
-        {
-            let (px, py, r) = (x + dx * size, y + dy * size, r * size * 1.5);
-            soft_blob(drawing, (px, py), r, Ink(WHITE, 0.75));
+        for (dx, dy, r) in puffs {
+            let at = (x + dx * size, y + dy * size);
+            soft_blob(drawing, at, r * size * 1.5, Ink(WHITE, 0.75));
         }
     }
 }
@@ -135,11 +134,8 @@ fn leaf(drawing: &mut Drawing, (x, y): (f32, f32), degrees: f32, length: f32, co
 
 fn leaves(drawing: &mut Drawing, draws: &mut Draws) {
     let base = vary(draws, [150, 176, 140]);
-    drawing.fill(
-        below(0.0),
-        fade(mix(base, WHITE, 0.35), mix(base, [60, 80, 60], 0.3), 0.0, H),
-        None,
-    );
+    let (top, low) = (mix(base, WHITE, 0.35), mix(base, [60, 80, 60], 0.3));
+    drawing.fill(below(0.0), fade(top, low, 0.0, H), None);
     for _ in 0..16 {
         let at = (between(draws, -20.0, W + 20.0), between(draws, -20.0, H + 20.0));
         let light = draws.chance(0.5);
@@ -260,16 +256,10 @@ fn meadow(drawing: &mut Drawing, support: Support, foot: (f32, f32), draws: &mut
     drawing.fill(below(0.0), fade(top, low, 0.0, H * 0.7), None);
     let ground = if support == Support::Ground { foot.1 - 34.0 } else { H * 0.74 };
     let far = vary(draws, [186, 200, 164]);
-    drawing.fill(
-        ellipse(between(draws, 40.0, 140.0), ground + 10.0, 190.0, 60.0),
-        flat(far, 1.0),
-        None,
-    );
-    drawing.fill(
-        ellipse(between(draws, 260.0, 380.0), ground + 14.0, 210.0, 50.0),
-        flat(mix(far, WHITE, 0.18), 1.0),
-        None,
-    );
+    let hill = ellipse(between(draws, 40.0, 140.0), ground + 10.0, 190.0, 60.0);
+    drawing.fill(hill, flat(far, 1.0), None);
+    let hill = ellipse(between(draws, 260.0, 380.0), ground + 14.0, 210.0, 50.0);
+    drawing.fill(hill, flat(mix(far, WHITE, 0.18), 1.0), None);
     let grass = vary(draws, [164, 178, 116]);
     drawing.fill(below(ground), fade(grass, mix(grass, [84, 96, 58], 0.5), ground, H), None);
     if support == Support::Ground {
@@ -287,13 +277,12 @@ fn meadow(drawing: &mut Drawing, support: Support, foot: (f32, f32), draws: &mut
         let (x, y) = (between(draws, 0.0, W), between(draws, ground + 16.0, H));
         let petal = [[250, 246, 240], [240, 214, 222], [246, 232, 190]];
         let colour = draws.choose(&petal).copied().unwrap_or(WHITE);
+        let place = drawing.transform;
         for k in 0..5 {
-            let turn = rotation(72.0 * k as f32, (x, y));
-            let place = drawing.transform;
-            drawing.transform = place.pre_concat(turn);
+            drawing.transform = place.pre_concat(rotation(72.0 * k as f32, (x, y)));
             drawing.fill(ellipse(x, y - 3.6, 2.3, 3.2), flat(colour, 1.0), None);
-            drawing.transform = place;
         }
+        drawing.transform = place;
         drawing.fill(circle(x, y, 2.0), flat([222, 176, 80], 1.0), None);
     }
 }
@@ -302,13 +291,7 @@ fn meadow(drawing: &mut Drawing, support: Support, foot: (f32, f32), draws: &mut
 fn shadow(drawing: &mut Drawing, (x, y): (f32, f32)) {
     let place = drawing.transform;
     drawing.transform = place.pre_concat(tiny_skia::Transform::from_row(1.0, 0.0, 0.0, 0.18, x, y));
-    let fill = Fill::Radial {
-        centre: (0.0, 0.0),
-        radius: 92.0,
-        start: Ink([40, 44, 56], 0.42),
-        end: Ink([40, 44, 56], 0.0),
-    };
-    drawing.fill(circle(0.0, 0.0, 92.0), fill, None);
+    soft_blob(drawing, (0.0, 0.0), 92.0, Ink([40, 44, 56], 0.42));
     drawing.transform = place;
 }
 

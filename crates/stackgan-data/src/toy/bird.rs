@@ -124,19 +124,12 @@ pub(super) fn draw(drawing: &mut Drawing, form: &Form, coat: &Coat, spread: f32)
     drawing.fill(belly(), shaded(coat.belly, 0.0, 66.0), Some(Part::Belly));
     breast_feathers(drawing, coat);
     drawing.fill(crown(form), shaded(coat.crown, -96.0, -36.0), Some(Part::Crown));
-    drawing.stroke(crown_edge(form), 1.6, Ink(mix(coat.crown, SHADE, 0.5), 0.5));
+    let edge = open(form.at(90.0, -62.5), &crown_edge(form));
+    drawing.stroke(edge, 1.6, Ink(mix(coat.crown, SHADE, 0.5), 0.5));
     // Roundness: light from above, shade below.
     drawing.fill(Some(silhouette.clone()), glow((44.0, -70.0), 62.0, Ink(LIGHT, 0.20)), None);
-    drawing.fill(
-        ellipse(-4.0, 64.0, 92.0, 30.0),
-        Fill::Radial {
-            centre: (-4.0, 70.0),
-            radius: 44.0,
-            start: Ink(SHADE, 0.30),
-            end: Ink(SHADE, 0.0),
-        },
-        None,
-    );
+    let shade = glow((-4.0, 70.0), 44.0, Ink(SHADE, 0.30));
+    drawing.fill(ellipse(-4.0, 64.0, 92.0, 30.0), shade, None);
     drawing.clip = None;
     drawing.stroke(Some(silhouette), 2.2, Ink(mix(coat.body, SHADE, 0.72), 1.0));
 
@@ -245,27 +238,20 @@ fn belly() -> Option<Path> {
 
 /// The cap: the upper half of the head, down to the nape; to be clipped to the silhouette.
 fn crown(form: &Form) -> Option<Path> {
-    closed(
-        form.at(96.0, -62.0),
-        &[
-            form.bend([84.0, -63.0, 76.0, -66.0, 66.0, -65.0]),
-            form.bend([52.0, -63.0, 48.0, -49.0, 34.0, -42.0]),
-            form.bend([28.0, -38.0, 18.0, -36.0, 8.0, -36.0]),
-            form.bend([8.0, -70.0, 20.0, -100.0, 54.0, -100.0]),
-            form.bend([84.0, -100.0, 98.0, -84.0, 96.0, -62.0]),
-        ],
-    )
+    let [brow, temple, nape] = crown_edge(form);
+    let back = form.bend([8.0, -70.0, 20.0, -100.0, 54.0, -100.0]);
+    let front = form.bend([84.0, -100.0, 98.0, -84.0, 96.0, -62.0]);
+    closed(form.at(96.0, -62.0), &[brow, temple, nape, back, front])
 }
 
-fn crown_edge(form: &Form) -> Option<Path> {
-    open(
-        form.at(90.0, -62.5),
-        &[
-            form.bend([84.0, -63.0, 76.0, -66.0, 66.0, -65.0]),
-            form.bend([52.0, -63.0, 48.0, -49.0, 34.0, -42.0]),
-            form.bend([28.0, -38.0, 18.0, -36.0, 8.0, -36.0]),
-        ],
-    )
+/// The lower edge of the cap, from the beak to the nape.
+fn crown_edge(form: &Form) -> [[f32; 6]; 3] {
+    [
+        [84.0, -63.0, 76.0, -66.0, 66.0, -65.0],
+        [52.0, -63.0, 48.0, -49.0, 34.0, -42.0],
+        [28.0, -38.0, 18.0, -36.0, 8.0, -36.0],
+    ]
+    .map(|curve| form.bend(curve))
 }
 
 /// Small arcs on breast and belly.

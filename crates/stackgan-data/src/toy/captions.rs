@@ -11,6 +11,7 @@ use super::backdrop::{Background, Support};
 use super::grammar::Named;
 use super::picture::{Facing, Picture, Pose};
 use super::species::{Length, Size};
+use crate::error::joined;
 
 /// Number of captions of one picture.
 pub(super) const PER_PICTURE: usize = 10;
@@ -23,28 +24,20 @@ pub(super) const MAX_LEN: usize = 190;
 pub(super) struct Mentions {
     /// Colours of body, wing, belly and crown.
     pub(super) named: Named,
-    /// Colour of the beak.
     pub(super) beak: Option<Colour>,
-    /// Length of the beak.
     pub(super) beak_length: Option<Length>,
-    /// Length of the tail.
     pub(super) tail: Option<Length>,
     /// Colour of the tail (that of the wings).
     pub(super) tail_colour: Option<Colour>,
-    /// Size of the bird.
     pub(super) size: Option<Size>,
-    /// The direction in which it faces.
     pub(super) facing: Option<Facing>,
-    /// The background.
     pub(super) background: Option<Background>,
-    /// Its pose.
     pub(super) pose: Option<Pose>,
 }
 
 /// A sentence and what it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caption {
-    /// The sentence.
     pub(super) text: String,
     /// The attributes that it names, all true of the picture.
     pub(super) mentions: Mentions,
@@ -174,12 +167,13 @@ fn predicated(draws: &mut Draws, bird: &str, colour: Colour, items: &[Item]) -> 
 
 /// A sentence that only mentions the bird.
 fn bare(draws: &mut Draws, bird: &str) -> String {
-    match draws.below(4) {
-        0 => format!("this is {} {bird}", article(bird)),
-        1 => format!("there is {} {bird}", article(bird)),
-        2 => format!("a picture of {} {bird}", article(bird)),
-        _ => format!("{} {bird}", article(bird)),
-    }
+    let start = match draws.below(4) {
+        0 => "this is ",
+        1 => "there is ",
+        2 => "a picture of ",
+        _ => "",
+    };
+    format!("{start}{} {bird}", article(bird))
 }
 
 /// A sentence that lists a bird and its parts.
@@ -191,18 +185,16 @@ fn listed(draws: &mut Draws, bird: &str, items: &[Item]) -> String {
         6 => format!("this is {a} {bird} with {}", list(draws, items)),
         7 => format!("{} on {a} {bird}", list(draws, items)),
         8 => format!("there is {a} {bird} that has {}", list(draws, items)),
-        9 => {
-            let clauses: Vec<String> =
-                items.iter().map(|i| format!("whose {}", clause(draws, *i))).collect();
-            format!("{a} {bird} {}", joined(&clauses))
-        }
-        10 => {
-            let clauses: Vec<String> =
-                items.iter().map(|i| format!("its {}", clause(draws, *i))).collect();
-            format!("this is {a} {bird}; {}", joined(&clauses))
-        }
+        9 => format!("{a} {bird} {}", clauses(draws, "whose", items)),
+        10 => format!("this is {a} {bird}; {}", clauses(draws, "its", items)),
         _ => of_the_bird(draws, bird, items),
     }
+}
+
+/// "whose wings are black and whose belly is yellow"
+fn clauses(draws: &mut Draws, owner: &str, items: &[Item]) -> String {
+    let one = |item: &Item| format!("{owner} {}", clause(draws, *item));
+    joined(&items.iter().map(one).collect::<Vec<_>>(), "and")
 }
 
 /// "the wings of this red bird are black, and it has a white crown"
@@ -237,15 +229,7 @@ fn items(draws: &mut Draws, mentions: &Mentions) -> Vec<Item> {
 /// "black wings, a yellow belly and a long beak"
 fn list(draws: &mut Draws, items: &[Item]) -> String {
     let phrases: Vec<String> = items.iter().map(|i| phrase(draws, *i)).collect();
-    joined(&phrases)
-}
-
-fn joined(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
+    joined(&phrases, "and")
 }
 
 /// "a yellow belly"
@@ -289,10 +273,8 @@ fn clause(draws: &mut Draws, item: Item) -> String {
         Item::Belly(c) => format!("{} is {}", pick(draws, &["belly", "underside"]), c.name()),
         Item::Crown(c) => format!("{} is {}", pick(draws, &["crown", "cap"]), c.name()),
         Item::Beak(length, colour) => {
-            let state: Vec<&str> = [length.map(Length::name), colour.map(Colour::name)]
-                .into_iter()
-                .flatten()
-                .collect();
+            let state = [length.map(Length::name), colour.map(Colour::name)];
+            let state: Vec<&str> = state.into_iter().flatten().collect();
             format!("{} is {}", pick(draws, &["beak", "bill"]), state.join(" and "))
         }
         Item::Tail(length, None) => format!("tail is {}", length.name()),

@@ -96,20 +96,15 @@ impl Colour {
 
 /// Interpolates from `a` to `b` by `t` in [0, 1].
 pub(super) fn mix(a: Rgb, b: Rgb, t: f32) -> Rgb {
-    let mut out = [0; 3];
-    for (o, (x, y)) in out.iter_mut().zip(a.into_iter().zip(b)) {
-        *o = (f32::from(x) + (f32::from(y) - f32::from(x)) * t).round().clamp(0.0, 255.0) as u8;
-    }
-    out
+    std::array::from_fn(|i| {
+        let (x, y) = (f32::from(a[i]), f32::from(b[i]));
+        (x + (y - x) * t).round().clamp(0.0, 255.0) as u8
+    })
 }
 
 /// Multiplies each channel of `rgb` by its own factor.
 pub(super) fn tint(rgb: Rgb, factor: [f32; 3]) -> Rgb {
-    let mut out = [0; 3];
-    for (o, (x, f)) in out.iter_mut().zip(rgb.into_iter().zip(factor)) {
-        *o = (f32::from(x) * f).round().clamp(0.0, 255.0) as u8;
-    }
-    out
+    std::array::from_fn(|i| (f32::from(rgb[i]) * factor[i]).round().clamp(0.0, 255.0) as u8)
 }
 
 /// CIE L*a*b* (D65) of an sRGB colour: L in [0, 100], a and b in about [-110, 110].

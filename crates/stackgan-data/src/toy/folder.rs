@@ -21,7 +21,7 @@ use super::shape::{HEIGHT, WIDTH};
 use super::species::{MAX_SPECIES, Species, species};
 use crate::dataset::{BoundingBox, Split};
 use crate::formats::pickle::{write_ints, write_strings};
-use crate::whole_folder::{Growing, Made, refuse_occupied};
+use crate::whole_folder::{Growing, Made, make_folder, refuse_occupied};
 use crate::{Error, Result};
 
 /// Number of pictures per species, as long as there are species left. An encoder and a generator
@@ -106,8 +106,8 @@ pub fn write(
 
     let birds = root.join("CUB_200_2011");
     for folder in class_folders(&entries) {
-        make_dir(&birds.join("images").join(folder))?;
-        make_dir(&root.join("text").join(folder))?;
+        make_folder(&birds.join("images").join(folder))?;
+        make_folder(&root.join("text").join(folder))?;
     }
     let done = AtomicUsize::new(0);
     let boxes: Vec<BoundingBox> = entries
@@ -120,7 +120,7 @@ pub fn write(
         })
         .collect::<Result<_>>()?;
     write_lists(&birds, cfg, &entries, &boxes)?;
-    for split in [Split::Train, Split::Test] {
+    for split in Split::ALL {
         write_split(&root.join(split.name()), cfg.seed, split, &entries)?;
     }
     let attributes = attributes(&entries);
@@ -186,11 +186,8 @@ fn write_picture(root: &Path, seed: u64, index: usize, entry: &Entry) -> Result<
         .encode(&drawn.rgb, WIDTH, HEIGHT, ExtendedColorType::Rgb8)
         .map_err(|e| Error::write(&file, std::io::Error::other(e)))?;
     write_file(&file, &jpeg)?;
-    let mut text = String::new();
-    for caption in captions(seed, index, &entry.picture) {
-        text.push_str(&caption.text);
-        text.push('\n');
-    }
+    let captions = captions(seed, index, &entry.picture);
+    let text: String = captions.into_iter().map(|caption| caption.text + "\n").collect();
     write_file(&root.join("text").join(format!("{}.txt", entry.key)), text.as_bytes())?;
     Ok(drawn.bounds)
 }
@@ -202,8 +199,8 @@ fn write_lists(
     entries: &[Entry],
     boxes: &[BoundingBox],
 ) -> Result<()> {
-    let (mut images, mut bounding, mut labels, mut training, mut classes) =
-        (String::new(), String::new(), String::new(), String::new(), String::new());
+    let [mut images, mut bounding, mut labels, mut training, mut classes] =
+        <[String; 5]>::default();
     for (i, (entry, b)) in entries.iter().zip(boxes).enumerate() {
         let id = i + 1;
         let seen = u8::from(entry.picture.species.split == Split::Train);
@@ -257,7 +254,7 @@ fn write_split(dir: &Path, seed: u64, split: Split, entries: &[Entry]) -> Result
     mine.sort_by_key(|e| e.class); // stable: keeps the random order within a class
     let keys: Vec<String> = mine.iter().map(|e| e.key.clone()).collect();
     let classes: Vec<i64> = mine.iter().map(|e| e.class as i64).collect();
-    make_dir(dir)?;
+    make_folder(dir)?;
     write_file(&dir.join("filenames.pickle"), &write_strings(&keys))?;
     write_file(&dir.join("class_info.pickle"), &write_ints(&classes))
 }
@@ -296,10 +293,6 @@ fn report(entries: &[Entry]) -> ToyReport {
         train_pictures: pictures(Split::Train).count(),
         test_pictures: pictures(Split::Test).count(),
     }
-}
-
-fn make_dir(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))
 }
 
 fn write_file(file: &Path, bytes: &[u8]) -> Result<()> {

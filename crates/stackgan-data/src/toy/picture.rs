@@ -65,13 +65,9 @@ impl Pose {
 /// The attributes of one picture and the random numbers of its drawing.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
-    /// The attributes of its class.
     pub(super) species: Species,
-    /// The direction in which it faces.
     pub(super) facing: Facing,
-    /// The background.
     pub(super) background: Background,
-    /// The pose.
     pub(super) pose: Pose,
     jitter: Jitter,
     scenery: Draws,

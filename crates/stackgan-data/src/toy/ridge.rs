@@ -9,11 +9,10 @@ pub(super) type Weights = Vec<f64>;
 /// A row is (features, targets). `None` if there are no rows, if they differ in length, or if the
 /// system is singular (which a positive penalty prevents).
 pub(super) fn fit(rows: &[(Vec<f64>, Vec<f64>)], penalty: f64) -> Option<Vec<Weights>> {
-    let (first, targets) = rows.first().map(|(x, y)| (x.len() + 1, y.len()))?;
-    if rows.iter().any(|(x, y)| x.len() + 1 != first || y.len() != targets) {
+    let (n, targets) = rows.first().map(|(x, y)| (x.len() + 1, y.len()))?;
+    if rows.iter().any(|(x, y)| x.len() + 1 != n || y.len() != targets) {
         return None;
     }
-    let n = first;
     let mut gram = vec![vec![0.0; n]; n];
     let mut moment = vec![vec![0.0; n]; targets];
     for (x, y) in rows {

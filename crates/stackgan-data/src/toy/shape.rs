@@ -280,7 +280,6 @@ pub(super) fn lines(points: &[(f32, f32)]) -> Option<Path> {
     p.finish()
 }
 
-/// A circle.
 pub(super) fn circle(x: f32, y: f32, r: f32) -> Option<Path> {
     PathBuilder::from_circle(x, y, r)
 }

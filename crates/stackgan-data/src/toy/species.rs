@@ -15,9 +15,7 @@ use crate::{Error, Result};
 /// Length of a beak or a tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Length {
-    /// "short"
     Short,
-    /// "long"
     Long,
 }
 
@@ -61,13 +59,9 @@ pub(super) struct Species {
     pub(super) belly: Colour,
     /// Cap of the head.
     pub(super) crown: Colour,
-    /// Beak.
     pub(super) beak: Colour,
-    /// Length of the beak.
     pub(super) beak_length: Length,
-    /// Length of the tail.
     pub(super) tail: Length,
-    /// Size of the bird.
     pub(super) size: Size,
     /// Whether the species is used for training or held out.
     pub(super) split: Split,
@@ -148,21 +142,16 @@ pub(super) fn species(seed: u64, n: usize) -> Result<Vec<Species>> {
 }
 
 fn draw_species(draws: &mut Draws, body: Colour, split: Split) -> Species {
-    let wing = if draws.chance(0.25) { body } else { other(draws, &[body]) };
-    let crown = if draws.chance(0.25) { body } else { other(draws, &[body]) };
-    let belly = other(draws, &[body]);
+    let wing = if draws.chance(0.25) { body } else { other(draws, &Colour::PLUMAGE, body) };
+    let crown = if draws.chance(0.25) { body } else { other(draws, &Colour::PLUMAGE, body) };
+    let belly = other(draws, &Colour::PLUMAGE, body);
     Species {
         body,
         wing,
         belly,
         crown,
         // A beak of the head's colour would be invisible.
-        beak: loop {
-            let beak = draws.choose(&Colour::BEAK).copied().unwrap_or(Colour::Orange);
-            if beak != body {
-                break beak;
-            }
-        },
+        beak: other(draws, &Colour::BEAK, body),
         beak_length: if draws.chance(0.5) { Length::Short } else { Length::Long },
         tail: if draws.chance(0.5) { Length::Short } else { Length::Long },
         size: if draws.chance(0.5) { Size::Small } else { Size::Large },
@@ -170,12 +159,13 @@ fn draw_species(draws: &mut Draws, body: Colour, split: Split) -> Species {
     }
 }
 
-/// A plumage colour that is none of `but`.
-fn other(draws: &mut Draws, but: &[Colour]) -> Colour {
+/// One of `colours` that is not `but`.
+fn other(draws: &mut Draws, colours: &[Colour], but: Colour) -> Colour {
     loop {
-        let c = draws.choose(&Colour::PLUMAGE).copied().unwrap_or(Colour::Red);
-        if !but.contains(&c) {
-            return c;
+        if let Some(&colour) = draws.choose(colours)
+            && colour != but
+        {
+            return colour;
         }
     }
 }

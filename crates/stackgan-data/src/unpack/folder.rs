@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::columns::Column;
 use super::sample::{self, Content, Entry, Picture, Sample};
-use crate::digest::hex;
+use crate::digest::sha256;
 use crate::error::{counted, first_few, printable};
 use crate::fetch::room;
 use crate::layouts::MAX_TABLE;
@@ -123,7 +123,6 @@ impl<'a> Folder<'a> {
         self.growing.aside().to_path_buf()
     }
 
-    /// Adds an entry.
     pub(super) fn add(&mut self, entry: Entry<'_>, origin: Origin<'_>) -> Result<()> {
         let folder = origin.split.unwrap_or(PICTURES);
         let number = self.numbers.entry(folder.to_owned()).or_default();
@@ -141,21 +140,17 @@ impl<'a> Folder<'a> {
                 return Ok(());
             }
         };
-        let (extension, hash) = match look(&sample.picture) {
-            Ok(Ok(facts)) => facts,
-            Ok(Err(flaw)) => {
+        let (extension, hash) = match look(&sample.picture)? {
+            Ok(facts) => facts,
+            Err(flaw) => {
                 self.fault(entry.name, origin, flaw);
                 return Ok(());
             }
-            Err(error) => return Err(error),
         };
         self.agree(&sample, entry.name, origin)?;
         let (split, class) = (origin.split, sample.class.as_deref());
-        let key = Sha256::new()
-            .chain_update(hash)
-            .chain_update(split.unwrap_or_default())
-            .chain_update([0]);
-        let key = key.chain_update(class.unwrap_or_default()).finalize().into();
+        let key = Sha256::new().chain_update(hash).chain_update(split.unwrap_or_default());
+        let key = key.chain_update([0]).chain_update(class.unwrap_or_default()).finalize().into();
         let name = match self.seen.get(&key) {
             Some(before) => {
                 self.counts.joined += 1;
@@ -171,8 +166,7 @@ impl<'a> Folder<'a> {
         };
         self.names.extend(class.map(str::to_owned));
         self.counts.captions += sample.captions.len() as u64;
-        let line = Line { file_name: &name, text: &sample.captions, class, split };
-        self.line(&line)?;
+        self.line(&Line { file_name: &name, text: &sample.captions, class, split })?;
         let file = origin.file.to_string_lossy();
         let origin = self.origins.write_record([&*name, &*file, entry.name]);
         origin.map_err(|e| Error::write(self.growing.aside(), e.into()))
@@ -222,10 +216,8 @@ impl Folder<'_> {
     fn unusable(&self) -> Error {
         let Counts { entries, unusable, pictures, .. } = self.counts;
         let (what, remedy) = if pictures == 0 {
-            (
-                format!("no picture of {entries} can be used"),
-                "take other files, or convert the pictures",
-            )
+            let what = format!("no picture of {entries} can be used");
+            (what, "take other files, or convert the pictures")
         } else {
             (
                 format!("{unusable} of {} cannot be used", counted(entries, "picture")),
@@ -319,13 +311,13 @@ fn look(picture: &Picture<'_>) -> Result<Result<(&'static str, String), String>>
             Ok(Err(format!("a picture of {} bytes, {most} are the most", bytes.len())))
         }
         Picture::Bytes(bytes) => {
-            Ok(sample::extension(bytes).map(|extension| (extension, hex(&Sha256::digest(bytes)))))
+            Ok(sample::extension(bytes).map(|extension| (extension, sha256(bytes))))
         }
-        Picture::File(path, sha256) => {
+        Picture::File(path, hash) => {
             let mut start = Vec::new();
             let file = File::open(path).map_err(|e| Error::read(path, e))?;
             file.take(64).read_to_end(&mut start).map_err(|e| Error::read(path, e))?;
-            Ok(sample::extension(&start).map(|extension| (extension, (*sha256).to_owned())))
+            Ok(sample::extension(&start).map(|extension| (extension, (*hash).to_owned())))
         }
     }
 }

@@ -15,6 +15,7 @@ use super::sample::{self, Captions, Content, Entry, Picture, Sample};
 use crate::archive::{self, Limits, Member};
 use crate::error::printable;
 use crate::formats::read_bounded;
+use crate::layouts::{is_foreign, is_picture};
 use crate::{Error, Result, captions, crop};
 
 /// Limits on a tar. One file is as long as a picture may be.
@@ -28,9 +29,6 @@ const TEXT_FILES: [&str; 2] = ["txt", "text"];
 const JSON_FILES: [&str; 2] = ["json", "jsn"];
 /// The extension of classes.
 const CLASS_FILE: &str = "cls";
-/// The last part of the extension of pictures, of those that are read and of others.
-const PICTURES: [&str; 11] =
-    ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "avif", "jxl"];
 
 /// Reads the samples of a tar, in the order of their first files. What is unpacked lies in a folder
 /// in `aside`, and is removed afterwards. `progress` is called with the number of bytes of the tar
@@ -118,10 +116,8 @@ impl<'a> Reader<'a> {
             Ok(json) => json,
             Err(flaw) => return Ok(Content::Unusable(flaw)),
         };
-        for name in json.iter().flat_map(|(extension, facts)| {
-            facts.keys().map(move |key| format!("{extension}.{key}"))
-        }) {
-            self.found.leave(&name);
+        if let Some((extension, facts)) = &json {
+            facts.keys().for_each(|key| self.found.leave(&format!("{extension}.{key}")));
         }
         let texts = self.texts(json.as_ref())?;
         let class = self.class(json.as_ref())?;
@@ -136,22 +132,22 @@ impl<'a> Reader<'a> {
 
     /// The file of the picture.
     fn picture(&self) -> Result<Option<(String, &'a Member)>> {
-        let is_picture = |extension: &str| match &self.columns.image {
+        let fits = |extension: &str| match &self.columns.image {
             Some(stated) => *extension == stated.to_lowercase(),
-            None => PICTURES.contains(&extension.rsplit('.').next().unwrap_or_default()),
+            None => {
+                let last = extension.rsplit('.').next().unwrap_or_default();
+                is_picture(last) || is_foreign(last)
+            }
         };
-        let mut found = self.files.iter().filter(|(extension, _)| is_picture(extension));
+        let mut found = self.files.iter().filter(|(extension, _)| fits(extension));
         let Some((extension, member)) = found.next() else { return Ok(None) };
         let more: Vec<&str> = found.map(|(extension, _)| extension.as_str()).collect();
         if more.is_empty() {
             return Ok(Some((extension.clone(), member)));
         }
         let all = format!("{extension}, {}", more.join(", "));
-        Err(self.unclear(
-            "pictures",
-            &all,
-            "name the extension of pictures, for example `--image jpg`",
-        ))
+        let remedy = "name the extension of pictures, for example `--image jpg`";
+        Err(self.unclear("pictures", &all, remedy))
     }
 
     fn unclear(&self, what: &str, found: &str, remedy: &str) -> Error {
@@ -185,43 +181,34 @@ impl<'a> Reader<'a> {
 
     /// Where the captions are: extensions of files, or values of the JSON.
     fn texts<'j>(&mut self, json: Option<&'j Json>) -> Result<Vec<Place<'a, 'j>>> {
-        match &self.columns.text {
-            Column::Find => {}
-            Column::None => return Ok(Vec::new()),
+        let found: Vec<(String, Place<'a, 'j>)> = match &self.columns.text {
+            Column::None => Vec::new(),
             Column::Named(names) => {
-                let stated: Vec<_> =
-                    names.iter().filter_map(|name| self.named(name, json)).collect();
-                let places = stated.iter().map(|(_, place)| *place).collect();
-                self.found.text.extend(stated.into_iter().map(|(name, _)| name));
-                return Ok(places);
+                names.iter().filter_map(|name| self.named(name, json)).collect()
             }
-        }
-        let file = TEXT_FILES.iter().find_map(|name| self.files.get_key_value(*name));
-        if let Some((extension, member)) = file {
-            self.found.text.insert(extension.clone());
-            return Ok(vec![Place::File(member)]);
-        }
-        let remedy = "name the key of the captions, for example `--text caption`";
-        Ok(self
-            .only(&TEXTS, json, ("captions", remedy))?
-            .into_iter()
-            .map(|(name, place)| {
-                self.found.text.insert(name);
-                place
-            })
-            .collect())
+            Column::Find => match TEXT_FILES.iter().find_map(|name| self.file(name)) {
+                Some(file) => vec![file],
+                None => {
+                    let remedy = "name the key of the captions, for example `--text caption`";
+                    self.only(&TEXTS, json, ("captions", remedy))?.into_iter().collect()
+                }
+            },
+        };
+        let (names, places): (Vec<String>, Vec<_>) = found.into_iter().unzip();
+        self.found.text.extend(names);
+        Ok(places)
     }
 
     fn class<'j>(&mut self, json: Option<&'j Json>) -> Result<Option<Place<'a, 'j>>> {
         let found = match &self.columns.class {
             Column::None => None,
             Column::Named(name) => self.named(name, json),
-            Column::Find => match self.files.get_key_value(CLASS_FILE) {
-                Some((extension, member)) => Some((extension.clone(), Place::File(member))),
+            Column::Find => match self.file(CLASS_FILE) {
                 None => {
                     let remedy = "name the key of the classes, `--class KEY`, or leave them out: `--class none`";
                     self.only(&CLASSES, json, ("classes", remedy))?
                 }
+                file => file,
             },
         };
         Ok(found.map(|(name, place)| {
@@ -230,10 +217,15 @@ impl<'a> Reader<'a> {
         }))
     }
 
+    /// The file with this extension, and the extension.
+    fn file(&self, extension: &str) -> Option<(String, Place<'a, 'static>)> {
+        self.files.get(extension).map(|member| (extension.to_owned(), Place::File(member)))
+    }
+
     /// The file with this extension, else the value of the JSON with this key, with its name.
     fn named<'j>(&self, name: &str, json: Option<&'j Json>) -> Option<(String, Place<'a, 'j>)> {
-        if let Some((extension, member)) = self.files.get_key_value(&name.to_lowercase()) {
-            return Some((extension.clone(), Place::File(member)));
+        if let Some(file) = self.file(&name.to_lowercase()) {
+            return Some(file);
         }
         let (extension, facts) = json?;
         let key = name.strip_prefix(&format!("{extension}.")).unwrap_or(name);

@@ -433,6 +433,24 @@ fn a_fetch_killed_between_names_and_record_is_finished_or_done_again() {
     }
 }
 
+/// What is about to be placed is announced before the first file has its name. Here a folder is in the
+/// announcement's place.
+#[test]
+fn nothing_is_placed_that_could_not_be_announced() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("pictures.tgz"), pictures()).unwrap();
+    let in_the_way = dir.path().join(".fetched/pictures.tgz.announced");
+    fs::create_dir_all(in_the_way.join("x")).unwrap();
+    let error = fetch_all(&[ITEMS[0]], dir.path(), None).0.unwrap_err().to_string();
+    assert!(error.contains("pictures.tgz.announced"), "{error}");
+    assert_eq!(names(dir.path()), ["pictures.tgz"]);
+    fs::remove_dir_all(&in_the_way).unwrap();
+    fetch_all(&[ITEMS[0]], dir.path(), None).0.unwrap();
+    assert_eq!(names(dir.path()), ["pictures", "pictures.tgz", "readme.txt"]);
+    let said = verify(&set(&[ITEMS[0]]), dir.path(), &mut |_| {}).unwrap().join("\n");
+    assert!(said.contains("pictures.tgz: 3 files as put there"), "{said}");
+}
+
 #[test]
 fn a_folder_has_one_fetch_at_a_time_and_one_edition() {
     let dir = tempfile::tempdir().unwrap();

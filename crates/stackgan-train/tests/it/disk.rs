@@ -82,6 +82,8 @@ pub(crate) enum Fault {
     Interrupted,
     /// A write accepts half of its bytes.
     Short,
+    /// A write reports success, and the disk holds another byte.
+    Wrong,
 }
 
 /// A disk whose clones share their state.
@@ -123,7 +125,7 @@ impl Sim {
     /// The same for operations that are either done or not.
     fn whole(&self) -> io::Result<()> {
         match self.call()? {
-            None | Some(Fault::Short) => Ok(()),
+            None | Some(Fault::Short | Fault::Wrong) => Ok(()),
             Some(fault) => Err(error(fault)),
         }
     }
@@ -152,7 +154,7 @@ impl Sim {
 fn error(fault: Fault) -> io::Error {
     match fault {
         Fault::Kill => io::Error::other("killed"),
-        Fault::Failure | Fault::Short => io::Error::from_raw_os_error(5),
+        Fault::Failure | Fault::Short | Fault::Wrong => io::Error::from_raw_os_error(5),
         Fault::Full => ErrorKind::StorageFull.into(),
         Fault::Interrupted => ErrorKind::Interrupted.into(),
     }
@@ -183,11 +185,18 @@ impl Files for Sim {
     fn write(&self, (content, at): &mut (usize, usize), bytes: &[u8]) -> io::Result<usize> {
         let met = self.call()?;
         let bytes = &bytes[..bytes.len().min(self.piece.unwrap_or(usize::MAX))];
-        let taken = if met.is_some() { bytes.len() / 2 } else { bytes.len() };
+        let taken = match met {
+            None | Some(Fault::Wrong) => bytes.len(),
+            Some(_) => bytes.len() / 2,
+        };
         if matches!(met, Some(Fault::Failure | Fault::Interrupted)) {
             return Err(error(met.unwrap_or(Fault::Failure)));
         }
-        self.change(Change::Bytes(*content, *at, bytes[..taken].to_vec()));
+        let mut bytes = bytes[..taken].to_vec();
+        if met == Some(Fault::Wrong) {
+            bytes[0] ^= 1;
+        }
+        self.change(Change::Bytes(*content, *at, bytes));
         *at += taken;
         match met {
             Some(fault @ (Fault::Kill | Fault::Full)) => Err(error(fault)),
@@ -196,8 +205,13 @@ impl Files for Sim {
     }
 
     fn sync(&self, (content, _): &(usize, usize)) -> io::Result<()> {
-        self.whole()?;
-        self.settle(|change| matches!(change, Change::Bytes(of, ..) if of == content));
+        let of_it = |change: &Change| matches!(change, Change::Bytes(of, ..) if of == content);
+        if let Err(failed) = self.whole() {
+            // What a failed sync had to write is not written later: another sync reports success.
+            self.pending.borrow_mut().retain(|change| !of_it(change));
+            return Err(failed);
+        }
+        self.settle(of_it);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! Guarantees for checkpoints, whatever the storage does: an error or a kill at every operation of
-//! a save, a power cut after any operation with unsynced changes lost or reordered, and damaged
-//! files.
+//! Guarantees for checkpoints, whatever the storage does: an error, a kill or a wrong byte at every
+//! operation of a save, a power cut after any operation with unsynced changes lost or reordered, and
+//! damaged files.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +16,9 @@ use crate::ledger;
 use crate::ledger::ledger;
 
 const FOLDER: &str = "/run/checkpoints";
+
+const FAULTS: [Fault; 6] =
+    [Fault::Kill, Fault::Failure, Fault::Full, Fault::Interrupted, Fault::Short, Fault::Wrong];
 
 /// Returns a state of `n` values that identify the step.
 fn state(step: u64, n: usize) -> Archive {
@@ -73,45 +76,65 @@ fn a_warning_counts_the_checkpoints_that_are_to_come() {
     }
 }
 
-/// Three saves meet a fault at operation `k`, for every k. The newest valid checkpoint is then that
-/// of the last save that reported success, or the next one, and a new process finds it and
-/// continues.
-#[test]
-fn a_fault_at_every_operation_of_a_save_loses_nothing() {
-    let mut runs = 0;
-    let faults = [Fault::Kill, Fault::Failure, Fault::Full, Fault::Interrupted, Fault::Short];
-    let saves = |sim: &Sim| -> (u64, u64, Vec<(u64, String)>) {
-        let (mut acknowledged, mut tried, mut errors) = (0, 0, Vec::new());
-        match store(sim) {
-            Err(e) => errors.push((0, e.to_string())),
-            Ok(store) => {
-                for step in 1..=3 {
-                    tried = step;
-                    match store.save(state(step, 40), &header(step)) {
-                        Ok(_) => acknowledged = step,
-                        Err(e) => errors.push((step, e.to_string())),
-                    }
+/// Saves three steps. Returns the last that reported success, the last that was tried, and the errors
+/// with their steps.
+fn three_saves(sim: &Sim) -> (u64, u64, Vec<(u64, String)>) {
+    let (mut acknowledged, mut tried, mut errors) = (0, 0, Vec::new());
+    match store(sim) {
+        Err(e) => errors.push((0, e.to_string())),
+        Ok(store) => {
+            for step in 1..=3 {
+                tried = step;
+                match store.save(state(step, 40), &header(step)) {
+                    Ok(_) => acknowledged = step,
+                    Err(e) => errors.push((step, e.to_string())),
                 }
             }
         }
-        (acknowledged, tried, errors)
-    };
+    }
+    (acknowledged, tried, errors)
+}
+
+/// Checks that a new process goes on after the saves, and that a power cut loses none that reported
+/// success.
+fn goes_on(sim: &Sim, (acknowledged, tried): (u64, u64), case: &str) {
+    let cut = Sim::holding(sim.durable.borrow().clone());
+    let kept = newest(&store(&cut).unwrap()).unwrap_or(0);
+    assert!(kept >= acknowledged, "{case}: {kept} is on the disk");
+    let after = Sim::holding(sim.now.borrow().clone());
+    let again = store(&after).unwrap();
+    let found = newest(&again).unwrap_or(0);
+    assert!(found >= acknowledged && found <= tried, "{case}: found {found}");
+    let names = after.now.borrow().names();
+    assert!(names.iter().all(|n| !n.to_string_lossy().contains(".tmp-")), "{case}");
+    again.save(state(4, 40), &header(4)).unwrap();
+    assert_eq!(newest(&again), Some(4), "{case}");
+    assert_eq!(again.checkpoints().unwrap().len().max(2), 2, "{case}: not pruned");
+}
+
+/// Three saves meet a fault at operation `k`, for every k. The newest valid checkpoint is then that
+/// of the last save that reported success, or the next one, and a new process finds it and
+/// continues. The disk has it too.
+#[test]
+fn a_fault_at_every_operation_of_a_save_loses_nothing() {
+    let (mut runs, mut wrong) = (0, 0);
     let whole = Sim { piece: Some(50), ..Sim::default() };
-    assert_eq!(saves(&whole), (3, 3, Vec::new()));
-    for fault in faults {
+    assert_eq!(three_saves(&whole), (3, 3, Vec::new()));
+    for fault in FAULTS {
         for k in 0..whole.calls.get() {
             let sim = Sim { piece: Some(50), fault: Some((k, fault)), ..Sim::default() };
-            let (acknowledged, tried, errors) = saves(&sim);
+            let (acknowledged, tried, errors) = three_saves(&sim);
             runs += 1;
             let case = format!("{fault:?} at operation {k}: {errors:?}");
             match fault {
                 Fault::Interrupted | Fault::Short => {
                     assert!(acknowledged == 3 && errors.is_empty(), "{case}");
                 }
-                Fault::Failure | Fault::Full => {
+                Fault::Failure | Fault::Full | Fault::Wrong => {
                     // One save may fail; the others must not.
                     let failed = errors.len() as u64;
                     assert!(failed <= 1 && (tried == 0 || acknowledged + failed >= 3), "{case}");
+                    wrong += usize::from(fault == Fault::Wrong && failed == 1);
                     if let Some((step, error)) = errors.first() {
                         assert!(error.contains("file: /run") && error.contains("do: "), "{case}");
                         let older = error.contains("older checkpoints are untouched");
@@ -124,22 +147,14 @@ fn a_fault_at_every_operation_of_a_save_loses_nothing() {
                 }
                 Fault::Kill => {}
             }
-            let after = Sim::holding(sim.now.borrow().clone());
-            let again = store(&after).unwrap();
-            let found = newest(&again).unwrap_or(0);
-            assert!(found >= acknowledged && found <= tried, "{case}: found {found}");
-            let names = after.now.borrow().names();
-            assert!(names.iter().all(|n| !n.to_string_lossy().contains(".tmp-")), "{case}");
-            again.save(state(4, 40), &header(4)).unwrap();
-            assert_eq!(newest(&again), Some(4), "{case}");
-            assert_eq!(again.checkpoints().unwrap().len().max(2), 2, "{case}: not pruned");
+            goes_on(&sim, (acknowledged, tried), &case);
         }
     }
-    assert!(runs >= 240, "{runs}");
+    assert!(runs >= 288 && wrong >= 9, "{runs} runs, {wrong} wrong bytes told");
     ledger!(
         "store.faults",
         runs,
-        "kill, EIO, ENOSPC, EINTR or a short write at each operation of three saves"
+        "kill, EIO, ENOSPC, EINTR, a short or a wrong write at each operation of three saves"
     );
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_core::{Model, Params, Recipe, Stage, residual};
+use stackgan_core::{Model, Params, Recipe, Stage, generators, residual};
 use stackgan_data::plan::WrongPairs;
 use stackgan_train::Error;
 use stackgan_train::Pretrained;
@@ -38,11 +38,11 @@ fn with(recipe: Recipe, change: impl FnOnce(&mut Knobs)) -> TrainConfig {
 
 /// Returns fresh players and the statistics of their first `steps` steps on random pictures.
 fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
-    let (batch, device) = (cfg.optim.batch, Device::Cpu);
+    let (batch, side, device) = (cfg.optim.batch, cfg.stage.side(), Device::Cpu);
     let draw = |sample, n| Noise::new(8).normal(Stream::Test, 0, sample, n);
     let pictures = |sample| {
-        let values = draw(sample, batch * 3 * 64 * 64);
-        Tensor::from_vec(values, (batch, 3, 64, 64), &device).unwrap().tanh().unwrap()
+        let values = draw(sample, batch * 3 * side * side);
+        Tensor::from_vec(values, (batch, 3, side, side), &device).unwrap().tanh().unwrap()
     };
     let batch_of = Batch {
         real: pictures(0),
@@ -55,8 +55,11 @@ fn play(cfg: &TrainConfig, steps: u64) -> (Players, Vec<StepStats>) {
         .unwrap(),
         other_text: None,
     };
+    let low = Params::fresh(Noise::new(1), "g1", &device); // Stage-II paints on it
+    drop(generators::stage1(&cfg.net, &low.trained()).unwrap());
+    let low = Some((&low, &cfg.net));
     let mut players =
-        Players::new(cfg, None, &Start::default(), Pretrained::default(), &device).unwrap();
+        Players::new(cfg, low, &Start::default(), Pretrained::default(), &device).unwrap();
     let step = |step: u64| {
         let noise = StepNoise::draw(cfg, step, batch, &device).unwrap();
         let inputs = Inputs { batch: batch_of.clone(), noise };
@@ -84,6 +87,23 @@ fn label_smoothing_is_one_sided() {
         }
         assert_ne!(released.get("d_real").unwrap(), smooth.get("d_real").unwrap());
     }
+}
+
+/// In Stage-II, D of `plain` also judges pictures without their text. The gradient of that head's bias
+/// has the label in it, with the head's half of the loss of real pictures. After one step, Adam's first
+/// moment is (1 - beta1) times the gradient.
+#[test]
+fn label_smoothing_holds_for_pictures_without_their_text() {
+    let mut cfg = config(Stage::Two, Recipe::Plain);
+    cfg.optim.batch = 2;
+    let mut moment = |label| {
+        cfg.knobs.real_label = label;
+        let state = play(&cfg, 1).0.d().adam.state();
+        f64::from(state["m.get_uncond_logits.outlogits.0.bias"].to_vec1::<f32>().unwrap()[0])
+    };
+    let moved = moment(0.9) - moment(1.0);
+    let expected = (1.0 - cfg.optim.beta1) * 0.5 * 0.1;
+    assert!((moved - expected).abs() < 1e-5, "{moved} {expected}");
 }
 
 /// With the same pictures and players, D's output for real and painted pairs is the same, and both
@@ -208,6 +228,14 @@ fn without_conditioning_augmentation_the_draw_does_not_matter_and_kl_is_left_out
         assert!(kl > 0.0 && adversarial == loss, "{adversarial} {kl} {loss}");
         let [adversarial, _, loss] = terms(Conditioning::Augmented);
         assert!(loss > adversarial);
+        let drawn = |conditioning| {
+            let cfg = with(recipe, |k| k.conditioning = conditioning);
+            let StepNoise { d, g, .. } = StepNoise::draw(&cfg, 0, 4, &Device::Cpu).unwrap();
+            [d.eps1, d.eps2, g.eps1, g.eps2]
+                .map(|eps| norm(&eps.flatten_all().unwrap().to_vec1::<f32>().unwrap()))
+        };
+        assert_eq!(drawn(Conditioning::Mean), [0.0; 4]);
+        assert!(drawn(Conditioning::Augmented).iter().all(|norm| *norm > 0.0));
     }
 }
 
@@ -359,6 +387,10 @@ fn stage1_is_tuned_under_stage2_and_resumes_exactly() {
     let by_stage2 = flat(&archive.part("tune.adam.by_stage2.m."));
     assert!(norm(&by_stage2) > 0.0, "Stage-II's gradient reaches Stage-I");
 
+    let mut faster = cfg.clone();
+    faster.knobs.finetune_stage1 = 0.2;
+    let error = go(&folder, "parts", &faster, start(), 1).unwrap_err().to_string();
+    assert!(error.contains("--allow-change knobs.finetune_stage1"), "{error}");
     let alone = (start().0, Start::default());
     let error = go(&folder, "alone", &cfg, alone, 1).unwrap_err().to_string();
     assert!(error.contains("finetune_stage1") && error.contains("--stage1 RUN"), "{error}");

@@ -1,5 +1,6 @@
 //! Batches in parts: if the parts have the statistics of the whole batch, the gradient is the same;
-//! a run resumes to the same bytes; and another size of parts counts as different mathematics.
+//! a run resumes to the same bytes; and another size of parts counts as different mathematics. What
+//! the terms of such a step are made of.
 
 use candle_core::{Device, Tensor};
 use stackgan_core::generator_noise::GeneratorNoise;
@@ -19,6 +20,12 @@ use crate::run::{Folder, config, on_threads};
 struct Taken {
     terms: Vec<(&'static str, f64)>,
     gradients: [Vec<f32>; 2],
+}
+
+impl Taken {
+    fn term(&self, name: &str) -> f64 {
+        self.terms.iter().find(|(other, _)| *other == name).unwrap().1
+    }
 }
 
 /// Returns a batch of four pictures. The last two are either the first two again or different.
@@ -81,6 +88,18 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
     norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut a.iter().copied())
 }
 
+/// G's loss is the sum of its terms, each with its weight.
+fn is_the_sum_of_its_terms(cfg: &TrainConfig, whole: &Taken) {
+    let mut sum = whole.term("g_adv") + cfg.kl() * whole.term("kl");
+    if cfg.stage == Stage::Two {
+        let colour = cfg.loss.colour_consistency * whole.term("colour");
+        assert!(colour > 1e-3 * sum, "{colour} would not be missed in {sum}");
+        sum += colour;
+    }
+    let found = whole.term("g_loss");
+    assert!((found - sum).abs() < 1e-5 * sum, "{:?}: {found} {sum}", cfg.stage);
+}
+
 /// Two equal halves have the statistics of the batch. Different halves do not, and their gradient
 /// differs.
 #[test]
@@ -94,6 +113,7 @@ fn parts_of_equal_statistics_give_the_gradient_of_the_whole_batch() {
         cfg.knobs.spectral_norm = true;
         let equal = batch(&cfg, true);
         let (whole, parts) = (take(&cfg, &equal, 0), take(&cfg, &equal, 2));
+        is_the_sum_of_its_terms(&cfg, &whole);
         assert_eq!(whole.terms.len(), parts.terms.len());
         for ((name, a), (other, b)) in whole.terms.iter().zip(&parts.terms) {
             assert!(name == other && (a - b).abs() <= 1e-3 * a.abs().max(1e-3), "{name}: {a} {b}");
@@ -110,6 +130,29 @@ fn parts_of_equal_statistics_give_the_gradient_of_the_whole_batch() {
         // One part with all pictures equals the whole batch to the bit.
         assert!(take(&cfg, &unequal, 4).gradients == whole.gradients);
     }
+}
+
+/// D judges a wrong pair as it judges the same picture when the chosen text is its own. The texts are
+/// large, so that they matter.
+#[test]
+fn wrong_pairs_of_checked_classes_are_pictures_with_the_chosen_texts() {
+    let cfg = config(Stage::One, Recipe::Plain);
+    let inputs = batch(&cfg, false);
+    let judged = |text: &Tensor, chosen: &Tensor| {
+        let (text, other_text) = (text.clone(), Some(chosen.clone()));
+        let batch = Batch { text, other_text, ..inputs.batch.clone() };
+        let taken = take(&cfg, &Inputs { batch, noise: inputs.noise.clone() }, 0);
+        (taken.term("p_real"), taken.term("p_wrong"))
+    };
+    let of = |indices: [u32; 4]| Tensor::new(&indices, &Device::Cpu).unwrap();
+    let (text, own, chosen) =
+        ((&inputs.batch.text * 20.0).unwrap(), of([0, 1, 2, 3]), of([2, 0, 3, 0]));
+    let (real, wrong) = judged(&text, &own);
+    assert_eq!(real, wrong, "with its own text each pair is right");
+    let (real, wrong) = judged(&text, &chosen);
+    let (expected, _) = judged(&text.index_select(&chosen, 0).unwrap(), &own);
+    assert!((wrong - expected).abs() < 1e-6, "{wrong} {expected}");
+    assert!((wrong - real).abs() > 1e-5, "{wrong} {real}: the text does not matter");
 }
 
 /// Compares an uninterrupted run with two threads with a run of one thread that is stopped after

@@ -18,7 +18,7 @@ use stackgan_train::run::train;
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
 use stackgan_train::step::{Batch, Checks, Inputs, StepConfig, StepNoise};
-use stackgan_train::watch::{Differences, Watch};
+use stackgan_train::watch::{Differences, Seen, Watch};
 
 use crate::ledger::{ledger, times};
 use crate::run::{EIGHT, Folder, config};
@@ -343,6 +343,26 @@ fn without_a_checkpoint_to_go_back_to_the_number_is_the_error() {
     assert!(matches!(result, Err(Error::NonFinite { .. })), "{result:?}");
     let told = |text: &String| text.contains("no checkpoint to go back to");
     assert!(warnings.iter().any(told), "{warnings:?}");
+}
+
+/// A watch sees D's loss, and the gradient of each player as that player's. G moves in every second step.
+#[test]
+fn a_watch_sees_what_a_step_tells() {
+    let mut cfg = config(Stage::One, Recipe::Residual);
+    cfg.knobs.d_steps = 2;
+    let mut players =
+        Players::new(&cfg, None, &Start::default(), Pretrained::default(), &Device::Cpu).unwrap();
+    let mut guard = Guard::over(&players, None).unwrap();
+    let (inputs, mut step) = inputs(&cfg, &Device::Cpu);
+    for number in 0..2 {
+        step.step = number;
+        let stats = guard.step(&mut players, &inputs, &step, || {}).unwrap();
+        let Seen { d_loss, d_grad, g_grad } = Seen::of(&stats);
+        assert_eq!((d_loss, d_grad), (stats.get("d_loss").ok(), stats.get("d_grad").ok()));
+        assert_eq!(g_grad, stats.get("g_grad").ok());
+        assert!(d_loss.is_some() && d_grad.is_some() && d_loss != d_grad && d_grad != g_grad);
+        assert_eq!(g_grad.is_some(), number == 1);
+    }
 }
 
 /// Healthy runs of small networks raise no alarm; runs whose generator takes very large steps do.

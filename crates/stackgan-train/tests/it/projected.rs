@@ -226,6 +226,10 @@ fn without_a_network_or_with_another_one_it_is_refused() {
     for part in ["`features`", "lite0 by formula, as when", "found another", "--features FILE"] {
         assert!(error.contains(part), "{part}: {error}");
     }
+    let more = TrainConfig { loss: LossConfig { projected: 2.0, ..cfg.loss }, ..cfg.clone() };
+    let setup = Setup { pretrained: pretrained(&Device::Cpu), ..folder.setup(&more) };
+    let error = folder.run("run", setup, 1, &Policy::default()).0.map(drop).unwrap_err();
+    assert!(error.to_string().contains("--allow-change loss.projected"), "{error}");
     // Its variables are in the checkpoint.
     let allow_change = vec!["loss.projected".to_owned()];
     let policy = Policy { allow_change, ..Policy::default() };

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::Device;
+use stackgan_core::generator::Stage1Statistics;
 use stackgan_core::text::Standardise;
 use stackgan_core::{Model, NetConfig, Params, Parts, Recipe, Stage, StagePart, TextPart};
 use stackgan_data::crop::{Preparation, Resizing};
@@ -295,6 +296,18 @@ fn stage2_keeps_stage1_and_resumes_exactly() {
     assert_eq!(model.last_stage(), Stage::Two);
     let error = folder.train("alone", &cfg, None, 1).unwrap_err().to_string();
     assert!(error.contains("Stage-I model") && error.contains("do: "), "{error}");
+    // What only Stage-II has cannot change without permission either.
+    let (mut looser, mut other) = (cfg.clone(), cfg.clone());
+    looser.loss.colour_consistency += 1.0;
+    other.noise.stage1_statistics = match cfg.noise.stage1_statistics {
+        Stage1Statistics::Batch => Stage1Statistics::Running,
+        Stage1Statistics::Running => Stage1Statistics::Batch,
+    };
+    for (key, changed) in [("loss.colour_consistency", looser), ("noise.stage1_statistics", other)]
+    {
+        let error = folder.train("parts", &changed, Some(stage1(cfg.net)), 1).unwrap_err();
+        assert!(error.to_string().contains(&format!("--allow-change {key}")), "{error}");
+    }
 }
 
 #[test]

@@ -199,6 +199,26 @@ fn statistics_are_cut_around_a_damaged_line() {
     assert_eq!(warnings.iter().filter(told).count(), 1, "{warnings:?}");
 }
 
+/// After the first of ten lines, a folder is in the place of the statistics.
+#[test]
+fn statistics_that_cannot_be_written_stop_no_training() {
+    let folder = Folder::new(Stage::One);
+    let dir = RunDir::open(&folder.folder.path().join("run")).unwrap();
+    let (stats, mut told) = (dir.files().stats(), Vec::new());
+    let setup = folder.setup(&config(Stage::One, Recipe::Residual));
+    let outcome = train(setup, &dir, Policy::default(), &|| None, &mut |event| match event {
+        TrainEvent::Step { step: 2 } => {
+            fs::remove_file(&stats).unwrap();
+            fs::create_dir(&stats).unwrap();
+        }
+        TrainEvent::Warning { step, text } if text.contains("stats.jsonl") => told.push(step),
+        _ => {}
+    })
+    .unwrap();
+    assert_eq!((outcome.step, outcome.reason), (10, StopReason::Done));
+    assert_eq!(told, [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+}
+
 /// The files are the same, but the pixels differ: by their contrast, or by the crop.
 #[test]
 fn pictures_of_other_pixels_are_other_data() {

@@ -59,9 +59,8 @@ fn sheet_of(path: &Path, output: &Path) -> Result<PathBuf> {
     if let Some(other) = [output, &text].into_iter().find(|file| file.exists() && !ours) {
         let parts = ("no file, or an earlier sheet with its listing", other.display().to_string());
         let remedy = "choose another name, or remove the file";
-        return Err(
-            Problem::usage("a file is in the way of the sheet", place, parts, remedy).into()
-        );
+        let what = "a file is in the way of the sheet";
+        return Err(Problem::usage(what, place, parts, remedy).into());
     }
     Ok(text)
 }

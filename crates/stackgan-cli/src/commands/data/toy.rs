@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::counted;
-use stackgan_data::toy::ToyConfig;
+use stackgan_data::toy::{ToyConfig, ToyReport};
 
 use crate::datasets::draw_toy;
 use crate::output::{Answer, Form, path_text};
@@ -13,14 +13,10 @@ use crate::progress::Manner;
 
 /// Draws the birds into a folder.
 pub(super) fn run(out: &Path, config: ToyConfig, form: Form, manner: Manner) -> Result<()> {
-    let drawn = draw_toy(out, config, manner)?;
-    form.show(&Drawn {
-        folder: path_text(out),
-        train_pictures: drawn.train_pictures,
-        train_species: drawn.train_species,
-        test_pictures: drawn.test_pictures,
-        test_species: drawn.test_species,
-    })
+    let ToyReport { train_pictures, train_species, test_pictures, test_species } =
+        draw_toy(out, config, manner)?;
+    let folder = path_text(out);
+    form.show(&Drawn { folder, train_pictures, train_species, test_pictures, test_species })
 }
 
 /// What was drawn. No species is in both splits.

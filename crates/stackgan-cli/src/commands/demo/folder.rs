@@ -13,13 +13,15 @@ use super::notes::{FILE, Notes, Part, Took};
 use super::wanted::Wanted;
 use crate::args::Demo;
 use crate::context::Context;
-use crate::exit::{Exit, Problem, Stopped};
+use crate::exit::{Exit, Problem};
 use crate::output::quoted;
 use crate::progress::duration;
 use crate::signals::Stopper;
 
 /// The file that is locked for as long as a process is at work.
 const LOCK: &str = "LOCK";
+/// What is said when a signal stops a demo.
+const STOPPED: &str = "stopped; the same command goes on from there";
 
 /// The folder, held until the value is dropped, and what all parts need.
 pub(super) struct Folder<'a> {
@@ -49,8 +51,7 @@ impl<'a> Folder<'a> {
         sweep(&path);
         let notes = Notes::find(&path)?.unwrap_or_else(|| Notes::new(Wanted::of(args)));
         notes.wanted.check(args)?;
-        let farewell = farewell("stopped; the same command goes on from there", &path);
-        let stopper = Stopper::listen()?.or_end(context.manner, farewell);
+        let stopper = Stopper::listen()?.or_end(context.manner, farewell(STOPPED, &path));
         let mut folder = Self { path, notes, stopper, context, _lock: lock };
         if folder.notes.sittings > 0 {
             folder.say_what_is_done();
@@ -83,19 +84,13 @@ impl<'a> Folder<'a> {
     /// Notes that a part is done, and what was done in how many seconds, unless it was noted before.
     ///
     /// # Errors
-    /// [`Stopped`] if a signal came meanwhile; when the storage refuses.
+    /// [`Stopped`](crate::exit::Stopped) if a signal came meanwhile; when the storage refuses.
     pub(super) fn done(&mut self, part: Part, what: String, seconds: f64) -> Result<()> {
         if !self.notes.has(part) {
             self.notes.took.push(Took { part, what, seconds });
             self.write()?;
         }
-        match self.stopper.reason() {
-            None => Ok(()),
-            Some(reason) => {
-                let message = "stopped; the same command goes on from there".to_owned();
-                Err(Stopped { reason, message }.into())
-            }
-        }
+        self.stopper.check_signal(STOPPED)
     }
 
     /// Notes the plan of a stage.
@@ -103,11 +98,7 @@ impl<'a> Folder<'a> {
     /// # Errors
     /// When the storage refuses.
     pub(super) fn plan(&mut self, stage: Stage, plan: Plan) -> Result<()> {
-        let [one, two] = &mut self.notes.plans;
-        *(match stage {
-            Stage::One => one,
-            Stage::Two => two,
-        }) = Some(plan);
+        self.notes.plans[usize::from(stage == Stage::Two)] = Some(plan);
         self.write()
     }
 

@@ -7,7 +7,6 @@ mod birds;
 mod folder;
 mod notes;
 mod pages;
-mod scale;
 mod score;
 mod sheets;
 mod stage;

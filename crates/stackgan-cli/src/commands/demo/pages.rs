@@ -1,6 +1,5 @@
 //! The report of a demo: what was done, the results, and what the numbers do not show.
 
-use candle_core::Device;
 use stackgan_core::generator_noise::Scales;
 use stackgan_train::run_files::RunFiles;
 
@@ -24,11 +23,11 @@ pub(super) struct Results<'a> {
 
 /// Creates the page.
 pub(super) fn report(demo: &Folder<'_>, results: &Results<'_>) -> String {
-    let (out, notes, device) = (&demo.path, &demo.notes, &demo.context.device);
+    let (out, notes) = (&demo.path, &demo.notes);
     let below = format!(
         "Birds drawn by this program, a text encoder and both stages trained from nothing, in {} on {}, seed {}.",
         duration(notes.seconds()),
-        machine(device),
+        if demo.context.device.is_cpu() { "a CPU" } else { "a GPU" },
         notes.wanted.seed
     );
     let mut page = Page::new("StackGAN: from nothing to a painted bird", &below);
@@ -104,8 +103,4 @@ pub(super) fn report(demo: &Folder<'_>, results: &Results<'_>) -> String {
          bits, train with the settings above and their numbers of steps.",
     );
     page.finish()
-}
-
-fn machine(device: &Device) -> &'static str {
-    if device.is_cpu() { "a CPU" } else { "a GPU" }
 }

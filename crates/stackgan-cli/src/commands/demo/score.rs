@@ -20,7 +20,7 @@ use stackgan_train::text::{ImageInputs, TrainedEncoder};
 use super::folder::Folder;
 use super::notes::{Part, Scores};
 use crate::encoders::{describe_scores, scores};
-use crate::measuring::{colour_judge, pixels, real_picture, reduced_to_64};
+use crate::measuring::{captioned, colour_judge, pixels, real_picture, reduced_to_64};
 use crate::progress::{Manner, Phase};
 
 /// Number of candidates of R-precision.
@@ -104,18 +104,10 @@ fn all(
 impl<'a> Unseen<'a> {
     /// Pictures spread evenly over the test split, each with one of its captions.
     fn of(data: &'a Prepared, most: usize) -> Self {
-        let all = data.indices(Split::Test);
-        let n = most.min(all.len());
-        let mut unseen = Self { indices: Vec::new(), captions: Vec::new(), classes: Vec::new() };
-        for (k, &i) in (0..n).filter_map(|k| all.get(k * all.len() / n)).enumerate() {
-            let captions = data.captions(i);
-            if let Some(caption) = captions.get(k % captions.len().max(1)) {
-                unseen.indices.push(i);
-                unseen.captions.push(caption);
-                unseen.classes.push(data.class(i).unwrap_or_default());
-            }
-        }
-        unseen
+        let chosen = captioned(data, &data.indices(Split::Test), most);
+        let (indices, captions): (Vec<usize>, _) = chosen.into_iter().unzip();
+        let classes = indices.iter().map(|&i| data.class(i).unwrap_or_default()).collect();
+        Self { indices, captions, classes }
     }
 }
 

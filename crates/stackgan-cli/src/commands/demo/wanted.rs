@@ -3,7 +3,6 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::scale::Scale;
 use crate::args::Demo;
 use crate::exit::Problem;
 
@@ -24,6 +23,18 @@ pub(super) enum Extent {
     Quick,
     /// Minutes until the end of Stage-II.
     Minutes(f64),
+}
+
+/// The size of a demo.
+pub(super) struct Scale {
+    /// Number of pictures to draw.
+    pub pictures: usize,
+    /// Seconds from the start to the end of Stage-II.
+    pub seconds: f64,
+    /// Number of grids painted while Stage-I and Stage-II train.
+    pub grids: [u64; 2],
+    /// Number of captions of unseen species that are scored.
+    pub scored: usize,
 }
 
 impl Wanted {
@@ -67,8 +78,10 @@ impl Wanted {
     /// The size of the demo.
     pub(super) fn scale(&self) -> Scale {
         match self.extent {
-            Extent::Quick => Scale::quick(),
-            Extent::Minutes(minutes) => Scale::of_minutes(minutes),
+            Extent::Quick => Scale { pictures: 200, seconds: 24.0, grids: [1, 1], scored: 32 },
+            Extent::Minutes(minutes) => {
+                Scale { pictures: 2880, seconds: minutes * 60.0, grids: [10, 5], scored: 240 }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::exit::Problem;
+use crate::output::beginning;
 
 /// Maximum number of sentences of one expansion.
 const MOST: usize = 256;
@@ -82,10 +83,8 @@ impl Sentences {
         if count.is_none_or(|count| count > MOST) {
             let found = count.map_or_else(|| "many more".to_owned(), |count| count.to_string());
             let parts = (format!("alternatives for at most {MOST} sentences"), found);
-            let remedy = "give fewer alternatives";
-            return Err(
-                Problem::usage("too many sentences", "option: --prompt", parts, remedy).into()
-            );
+            let (what, remedy) = ("too many sentences", "give fewer alternatives");
+            return Err(Problem::usage(what, "option: --prompt", parts, remedy).into());
         }
         Ok(Self { before, choices, after: word })
     }
@@ -97,15 +96,12 @@ impl Sentences {
 
     /// The sentences; the last choice varies fastest.
     pub(super) fn all(&self) -> Vec<String> {
-        let parts = self.before.iter().zip(&self.choices);
-        let sentences = parts.fold(vec![String::new()], |begun, (before, choice)| {
-            let with = |start: &String| {
-                choice.iter().map(|word| format!("{start}{before}{word}")).collect::<Vec<_>>()
-            };
-            begun.iter().flat_map(with).collect()
-        });
-        let ended = sentences.into_iter().map(|begun| begun + &self.after);
-        ended.map(|sentence| sentence.trim().to_owned()).collect()
+        let sentence = |words: Vec<&str>| {
+            let parts = self.before.iter().map(String::as_str).zip(words);
+            let begun: String = parts.flat_map(|(before, word)| [before, word]).collect();
+            (begun + &self.after).trim().to_owned()
+        };
+        combined(&self.choices).into_iter().map(sentence).collect()
     }
 
     /// The alternatives of the last choice.
@@ -116,18 +112,21 @@ impl Sentences {
     /// The combinations of all choices except the last, in the order of [`Self::all`]; a single
     /// empty one if there is only one choice.
     pub(super) fn combinations(&self) -> Vec<String> {
-        let others = self.choices.iter().take(self.choices.len().saturating_sub(1));
-        others.fold(vec![String::new()], |begun, choice| {
-            let with = |start: &String| {
-                let joined = |word: &String| match start.as_str() {
-                    "" => word.clone(),
-                    _ => format!("{start}, {word}"),
-                };
-                choice.iter().map(joined).collect::<Vec<_>>()
-            };
-            begun.iter().flat_map(with).collect()
-        })
+        let others = self.choices.split_last().map_or(&[][..], |(_, others)| others);
+        combined(others).into_iter().map(|words| words.join(", ")).collect()
     }
+}
+
+/// Every combination of one word of each choice; the last choice varies fastest.
+fn combined(choices: &[Vec<String>]) -> Vec<Vec<&str>> {
+    let mut all = vec![Vec::new()];
+    for choice in choices {
+        let one_more = all.iter().flat_map(|words: &Vec<&str>| {
+            choice.iter().map(move |word| [words.as_slice(), &[word.as_str()]].concat())
+        });
+        all = one_more.collect();
+    }
+    all
 }
 
 fn wrong(text: &str, place: usize, found: &str) -> anyhow::Error {
@@ -140,9 +139,7 @@ fn wrong(text: &str, place: usize, found: &str) -> anyhow::Error {
 }
 
 fn shown(text: &str) -> String {
-    let most = 60;
-    let dots = if text.chars().count() > most { "…" } else { "" };
-    format!("`{}{dots}`", text.chars().take(most).collect::<String>().escape_debug())
+    format!("`{}`", beginning(text, 60))
 }
 
 #[cfg(test)]

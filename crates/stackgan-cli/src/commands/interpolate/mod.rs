@@ -34,15 +34,15 @@ const KEYWORD: &str = "stackgan-interpolation";
 /// Paints the frames in small batches and adds them to the animation. If a signal stops the
 /// painting, no file is left.
 pub(super) fn run(args: &Interpolate, context: &Context) -> Result<Exit> {
-    let way = Way::new(stops(args)?, args.frames as usize);
+    let way = Way { stops: stops(args)?, frames: args.frames as usize };
     if args.each {
-        check_frames(&args.painting.out.join(EACH), way.frames())?;
+        check_frames(&args.painting.out.join(EACH), way.frames)?;
     }
     for name in [ANIMATION, FRAMES] {
         check_free(&args.painting.out.join(name))?;
     }
     let painter = Painter::of_sentences(&args.painting, context)?;
-    let (frames, out) = (way.frames(), &args.painting.out);
+    let (frames, out) = (way.frames, &args.painting.out);
     let mut phase = Phase::new(context.manner, "painting", frames as u64, "frames");
     let mut unread = Unread::of(&painter.named.model);
     let mut captions: Vec<String> = way.stops.iter().map(|stop| stop.caption.clone()).collect();
@@ -222,9 +222,7 @@ impl Film<'_> {
         let (model, sampling) = (&self.painter.named.model, self.painter.sampling);
         let points = self.way.points(self.painter)?;
         for (from, parts) in batches(&self.places, sampling) {
-            if let Some(reason) = self.stopper.reason() {
-                return Err(Stopped { reason, message: "stopped by a signal".to_owned() }.into());
-            }
+            self.stopper.check_signal("stopped by a signal")?;
             let Some([point, next]) = points.get(from..from + 2) else { continue };
             let (text, noise) = point.toward(next, &parts)?;
             for painting in model.paint_noise(&text, &noise, sampling.stage)? {
@@ -241,12 +239,12 @@ impl Film<'_> {
 
     /// The display time of a frame.
     fn delay(&self, frame: usize) -> Delay {
-        if frame == 0 || frame + 1 == self.way.frames() { REST } else { (1, self.args.fps) }
+        if frame == 0 || frame + 1 == self.way.frames { REST } else { (1, self.args.fps) }
     }
 
     /// A sheet for some evenly spaced frames, and the indices of these.
     fn sheet(&self) -> Result<(Vec<usize>, Sheet)> {
-        let (last, shown) = (self.way.frames() - 1, SHOWN.min(self.way.frames()));
+        let (last, shown) = (self.way.frames - 1, SHOWN.min(self.way.frames));
         let frames: Vec<usize> =
             (0..shown).map(|i| (2 * i * last + shown - 1) / (2 * (shown - 1))).collect();
         let column = |frame: &usize| match (self.stop(*frame), &self.args.prompt) {
@@ -288,7 +286,7 @@ impl Film<'_> {
             "format": "stackgan-interpolation/1",
             "version": env!("CARGO_PKG_VERSION"),
             "stops": stops,
-            "frames": self.way.frames(),
+            "frames": self.way.frames,
             "fps": self.args.fps,
             "stage": how.stage,
             "z_scale": how.z_scale,

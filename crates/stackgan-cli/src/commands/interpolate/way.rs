@@ -9,7 +9,8 @@ use crate::painting::Painter;
 /// At least two stops, and the number of frames from the first to the last.
 pub(super) struct Way {
     pub(super) stops: Vec<Stop>,
-    frames: usize,
+    /// At least as many as stops.
+    pub(super) frames: usize,
 }
 
 /// A sentence and a seed, painted as `generate` does.
@@ -35,16 +36,6 @@ pub(super) struct Point {
 }
 
 impl Way {
-    /// A path over at least two stops, with at least as many frames as stops.
-    pub(super) const fn new(stops: Vec<Stop>, frames: usize) -> Self {
-        Self { stops, frames }
-    }
-
-    /// Number of frames.
-    pub(super) const fn frames(&self) -> usize {
-        self.frames
-    }
-
     /// The position of each frame. Every stop is a frame; between them frames are as even as this
     /// allows.
     pub(super) fn places(&self) -> Vec<Place> {
@@ -106,7 +97,7 @@ mod tests {
 
     fn way(stops: u64, frames: usize) -> Way {
         let stop = |seed| Stop { caption: "a bird".to_owned(), seed };
-        Way::new((0..stops).map(stop).collect(), frames)
+        Way { stops: (0..stops).map(stop).collect(), frames }
     }
 
     #[test]

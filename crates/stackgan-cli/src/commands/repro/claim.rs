@@ -48,10 +48,6 @@ impl<'a> Claim<'a> {
         })?;
         Ok(Self { file, index, said, picture })
     }
-
-    fn problem(&self, what: &str, (expected, found): (String, String), remedy: &str) -> Problem {
-        Problem::data(what, self.file, (expected, found), remedy)
-    }
 }
 
 fn silent(file: &Path, expected: &str, found: String) -> Problem {
@@ -73,7 +69,8 @@ impl Source<'_> {
         if said.model_sha256 != painter.named.sha256 {
             let parts = (model(&said.model_sha256), model(&painter.named.sha256));
             let remedy = "give the model that the picture names: `-m`";
-            return Err(claim.problem("another model painted this picture", parts, remedy).into());
+            let what = "another model painted this picture";
+            return Err(Problem::data(what, claim.file, parts, remedy).into());
         }
         let scales = [said.z_scale, said.eps_scale];
         let last = painter.named.model.last_stage();
@@ -82,15 +79,14 @@ impl Source<'_> {
             let found = format!("stage {}, scales {scales:?}", said.stage);
             let remedy = "take the file as it was written";
             let what = "this picture says what cannot be";
-            return Err(claim.problem(what, (expected, found), remedy).into());
+            return Err(Problem::data(what, claim.file, (expected, found), remedy).into());
         }
         if said.embedding_sha256.is_none() && said.encoder != painter.named.encoder() {
             let named = |print: &str| format!("the encoder {}", print.escape_debug());
             let parts = (named(painter.named.encoder()), named(&said.encoder));
             let remedy = "take the file as it was written";
-            return Err(claim
-                .problem("another text encoder than the model's", parts, remedy)
-                .into());
+            let what = "another text encoder than the model's";
+            return Err(Problem::data(what, claim.file, parts, remedy).into());
         }
         let of_row = said.embedding_sha256.is_some() && self.given.is_some();
         if of_row || painter.named.model.reads_sentences() {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use stackgan_data::counted;
 use stackgan_serve::Event;
 
+use crate::output::beginning;
 use crate::progress::Manner;
 
 /// Number of characters of a sentence that are shown.
@@ -44,7 +45,7 @@ impl Log {
                 self.say_rest();
                 self.manner.say(format!(
                     "request {request}: `{}`, {} in {:.2} s, waited {:.2} s",
-                    shown(caption, SHOWN),
+                    beginning(caption, SHOWN),
                     counted(*pictures, "picture"),
                     took.as_secs_f64(),
                     waited.as_secs_f64()
@@ -56,7 +57,7 @@ impl Log {
                 let (told, before) = refusals.next(Instant::now());
                 self.say_more(before);
                 if told {
-                    let message = shown(message, REFUSAL);
+                    let message = beginning(message, REFUSAL);
                     self.manner.say(format!("request {request}: {status}, {message}"));
                 }
             }
@@ -70,12 +71,11 @@ impl Log {
     /// Says how many refusals were left out since the last that was told.
     fn say_rest(&self) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let left_out = std::mem::take(&mut refusals.left_out);
-        self.say_more(Some(left_out).filter(|left_out| *left_out > 0));
+        self.say_more(std::mem::take(&mut refusals.left_out));
     }
 
-    fn say_more(&self, left_out: Option<u64>) {
-        if let Some(left_out) = left_out {
+    fn say_more(&self, left_out: u64) {
+        if left_out > 0 {
             self.manner.say(format!("refused: {}", counted(left_out, "more request")));
         }
     }
@@ -87,20 +87,13 @@ impl Drop for Log {
     }
 }
 
-/// The first characters of a text, escaped, with a sign where there are more.
-fn shown(text: &str, most: usize) -> String {
-    let dots = if text.chars().nth(most).is_some() { "…" } else { "" };
-    let kept: String = text.chars().take(most).collect();
-    format!("{}{dots}", kept.escape_debug())
-}
-
 impl Refusals {
     /// Whether a refusal at `now` is logged, and how many of the previous second were not.
-    fn next(&mut self, now: Instant) -> (bool, Option<u64>) {
+    fn next(&mut self, now: Instant) -> (bool, u64) {
         let second = now.duration_since(*self.first.get_or_insert(now)).as_secs();
-        let mut before = None;
+        let mut before = 0;
         if second != self.second {
-            before = Some(std::mem::take(&mut self.left_out)).filter(|left_out| *left_out > 0);
+            before = std::mem::take(&mut self.left_out);
             (self.second, self.told) = (second, 0);
         }
         let told = self.told < TOLD;
@@ -117,20 +110,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_short_and_holds_no_control_characters() {
-        assert_eq!(shown("a\n\u{1b}é", 4), "a\\n\\u{1b}é");
-        assert_eq!(shown("abc", 2), "ab…");
-        assert_eq!(shown(&"x".repeat(50_000), REFUSAL).chars().count(), REFUSAL + 1);
-    }
-
-    #[test]
     fn many_refusals_are_a_few_lines() {
         let (mut refusals, begun) = (Refusals::default(), Instant::now());
         let at = |millis: u64| begun + Duration::from_millis(millis);
         let told = (0..100).filter(|i| refusals.next(at(i * 9)).0).count();
         assert_eq!(told, 5);
-        assert_eq!(refusals.next(at(1000)), (true, Some(95)));
-        assert_eq!(refusals.next(at(1001)), (true, None));
-        assert_eq!(refusals.next(at(9000)), (true, None));
+        assert_eq!(refusals.next(at(1000)), (true, 95));
+        assert_eq!(refusals.next(at(1001)), (true, 0));
+        assert_eq!(refusals.next(at(9000)), (true, 0));
     }
 }

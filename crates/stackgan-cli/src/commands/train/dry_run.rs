@@ -194,31 +194,30 @@ fn planned_data(wanted: &Record, config: &TrainConfig) -> Result<Data> {
         Some(path) => (path.clone(), false),
         None => (home().join(&wanted.preset), true),
     };
-    let train_pictures = if path.is_file() {
-        let data = Prepared::open(&path)?;
-        drop(plan_over(config, &data)?);
-        Some(data.indices(Split::Train).len())
-    } else if path.is_dir() {
-        let options = FolderOptions::kept(&path);
+    let options = path.is_dir().then(|| FolderOptions::kept(&path));
+    let prepared = match options {
         // Only a prepared file knows which pictures were left out.
-        let prepared = match options.damaged() {
-            Damaged::LeaveOut => there(&path, ANY_SIZE)?,
-            Damaged::Refuse => None,
-        };
-        if let Some(data) = prepared {
+        Some(options) if options.damaged() == Damaged::LeaveOut => there(&path, ANY_SIZE)?,
+        None if path.is_file() => Some(Prepared::open(&path)?),
+        _ => None,
+    };
+    let train_pictures = match (prepared, options) {
+        (Some(data), _) => {
             drop(plan_over(config, &data)?);
             Some(data.indices(Split::Train).len())
-        } else {
+        }
+        (None, Some(options)) => {
             let data = read(&path, options.layout)?;
             check_batches(config, &data)?;
             Some(data.count(Split::Train))
         }
-    } else if own && wanted.preset == "toy" {
-        None
-    } else {
-        let place = format!("path: {}", path.display());
-        let remedy = "name a dataset folder: `--data DIR`";
-        return Err(Problem::missing("there is no data", place, "a dataset folder", remedy).into());
+        (None, None) if own && wanted.preset == "toy" => None,
+        (None, None) => {
+            let place = format!("path: {}", path.display());
+            let (what, expected) = ("there is no data", "a dataset folder");
+            let remedy = "name a dataset folder: `--data DIR`";
+            return Err(Problem::missing(what, place, expected, remedy).into());
+        }
     };
     Ok(Data { path: path_text(&path), train_pictures })
 }

@@ -127,11 +127,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn measure(&mut self, step: u64, dir: &RunDir) -> Result<String> {
-        let quiet = Context {
-            device: self.context.device.clone(),
-            precision: self.context.precision,
-            manner: Manner::Quiet,
-        };
+        let quiet = Context { manner: Manner::Quiet, ..self.context.clone() };
         let found = measured(&self.args, &quiet)?;
         let deciding = found.measures.iter().find(|m| Some(m.key) == self.key());
         let deciding = deciding.map(|m| {

@@ -17,11 +17,11 @@ use stackgan_train::run::plan_over;
 
 use super::preset::{newest_stage1, run_of};
 use super::pretrained::{matcher, projection};
-use super::reading::{Text, embeddings, imported, small_encoder};
+use super::reading::{Text, imported, small_encoder};
 use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{Cache, FolderOptions, home, of_preset, open, read, resizing};
-use crate::encoders::{Encoder, warn_unread};
+use crate::encoders::{Encoder, encoded_once, warn_unread};
 use crate::exit::Problem;
 use crate::models::load;
 use crate::output::quoted;
@@ -118,19 +118,19 @@ impl Inputs {
                 inputs(embeddings, None, None)
             }
             Text::Encoder(Encoder::Sentence(encoder, source)) => {
-                inputs(embeddings(encoder.as_ref(), &data, &cache, manner)?, None, Some(source))
+                inputs(encoded_once(encoder.as_ref(), &data, &cache, manner)?, None, Some(source))
             }
             Text::Encoder(Encoder::CharCnnRnn(encoder)) => {
                 let alphabet = encoder.config().alphabet;
                 warn_unread(data.all_captions(), alphabet, manner);
-                inputs(embeddings(encoder.as_ref(), &data, &cache, manner)?, Some(*encoder), None)
+                inputs(encoded_once(encoder.as_ref(), &data, &cache, manner)?, Some(*encoder), None)
             }
             Text::Small => {
                 let places = (path.as_path(), &cache);
                 let trained = small_encoder(places, &data, (config, layers), (stopper, manner))?;
                 let encoder = trained.text.unstandardised(&context.device)?;
                 small = Some(trained);
-                inputs(embeddings(&encoder, &data, &cache, manner)?, Some(encoder), None)
+                inputs(encoded_once(&encoder, &data, &cache, manner)?, Some(encoder), None)
             }
         };
         let matcher = matcher(small, wanted, (config, layers), context)?;
@@ -215,13 +215,8 @@ pub(super) fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize)
             );
             let remedy =
                 "leave `net.text_dim` out: it follows the encoder; or give another `--encoder`";
-            Err(Problem::usage(
-                "embeddings do not fit the model",
-                format!("from: {origin}"),
-                parts,
-                remedy,
-            )
-            .into())
+            let what = "embeddings do not fit the model";
+            Err(Problem::usage(what, format!("from: {origin}"), parts, remedy).into())
         }
     }
 }

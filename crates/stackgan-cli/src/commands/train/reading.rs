@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use stackgan_core::Model;
 use stackgan_core::digest::{sha256, short};
-use stackgan_core::text::TextEncoder;
 use stackgan_data::crop::PictureSize;
 use stackgan_data::embeddings::{Embeddings, UNKNOWN};
 use stackgan_data::prepared::Prepared;
@@ -18,7 +17,7 @@ use crate::context::Context;
 use crate::datasets::{Cache, embeddings_of, open, resizing};
 use crate::encoders::{
     self, Encoder, Length, Lesson, SMALL_STEPS, Unfinished, better_encoder, describe_scores,
-    encoded_once, scores, train, training_classes, warn_unread, warning,
+    scores, train, training_classes, warn_unread, warning,
 };
 use crate::exit::Problem;
 use crate::output::{quoted, write_kept};
@@ -165,18 +164,6 @@ pub(super) fn small_encoder(
         manner.say(warning);
     }
     Ok(encoder)
-}
-
-/// Returns the embeddings of all captions, which are encoded once for each encoder.
-pub(super) fn embeddings(
-    encoder: &dyn TextEncoder,
-    data: &Prepared,
-    cache: &Cache,
-    manner: Manner,
-) -> Result<Embeddings> {
-    let (own, of) = (encoder.fingerprint(), data.fingerprint());
-    let name = format!("embeddings-{}-{}.safetensors", short(&own), short(of));
-    encoded_once(encoder, data, (cache, &name), manner)
 }
 
 /// What `generate` does with a model that was trained on embeddings of a known encoder.

@@ -40,14 +40,9 @@ impl Annotations {
         let open = File::open(file).map_err(|e| Error::read(file, e))?;
         let meta = open.metadata().map_err(|e| Error::read(file, e))?;
         let refuse = |place: String, expected: &str, found: String| {
+            let what = "list of captions is malformed";
             let remedy = "take the file from COCO's annotations archive, whole";
-            Error::malformed(
-                file,
-                "list of captions is malformed",
-                place,
-                (expected, found),
-                remedy,
-            )
+            Error::malformed(file, what, place, (expected, found), remedy)
         };
         if !meta.is_file() || meta.len() > MAX_FILE {
             let found = format!("{} bytes", meta.len());
@@ -124,7 +119,7 @@ impl<'de> Visitor<'de> for Document<'_> {
         f.write_str("an object with `images` and `annotations`")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let (mut pictures, mut captions) = (false, false);
         while let Some(name) = map.next_key::<Box<str>>()? {
             match &*name {
@@ -167,7 +162,7 @@ impl<'de> Visitor<'de> for Document<'_> {
 /// A list whose entries are passed on one by one.
 struct Each<T, F>(F, PhantomData<T>);
 
-impl<T, F: FnMut(T) -> std::result::Result<(), String>> Each<T, F> {
+impl<T, F: FnMut(T) -> Result<(), String>> Each<T, F> {
     const fn new(take: F) -> Self {
         Self(take, PhantomData)
     }
@@ -176,11 +171,11 @@ impl<T, F: FnMut(T) -> std::result::Result<(), String>> Each<T, F> {
 impl<'de, T, F> DeserializeSeed<'de> for Each<T, F>
 where
     T: Deserialize<'de>,
-    F: FnMut(T) -> std::result::Result<(), String>,
+    F: FnMut(T) -> Result<(), String>,
 {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> std::result::Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
         from.deserialize_seq(self)
     }
 }
@@ -188,7 +183,7 @@ where
 impl<'de, T, F> Visitor<'de> for Each<T, F>
 where
     T: Deserialize<'de>,
-    F: FnMut(T) -> std::result::Result<(), String>,
+    F: FnMut(T) -> Result<(), String>,
 {
     type Value = ();
 
@@ -196,7 +191,7 @@ where
         f.write_str("a list")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> std::result::Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
         while let Some(entry) = list.next_element()? {
             (self.0)(entry).map_err(A::Error::custom)?;
         }

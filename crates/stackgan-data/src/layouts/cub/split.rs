@@ -5,7 +5,6 @@
 
 use crate::dataset::Split;
 
-/// The number of classes.
 const CLASSES: u32 = 200;
 
 /// The classes of the test split, ascending; the other 150 are for training.

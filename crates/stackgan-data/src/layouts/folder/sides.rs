@@ -3,7 +3,7 @@
 use super::found::Found;
 use super::table::side;
 use crate::dataset::Split;
-use crate::error::{counted, first_few, printable};
+use crate::error::{counted, first_few, joined, printable};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -31,7 +31,7 @@ pub(super) fn of(pictures: &Pictures, dir: &Path) -> Result<Option<Vec<Split>>> 
     let (are, them) = if n == 1 { ("is", "it") } else { ("are", "them") };
     let places: Vec<String> = BTreeSet::from_iter(strays).into_iter().collect();
     let split: Vec<String> = folders(pictures).into_iter().map(|(_, name)| name).collect();
-    let split = either(&split);
+    let split = joined(&split, "or");
     Err(Error::malformed(
         dir,
         format!("{} {are} in no part of the split", counted(n, "picture")),
@@ -96,15 +96,6 @@ fn place(key: &str, found: &Found) -> String {
 fn folders(pictures: &Pictures) -> BTreeSet<(Split, String)> {
     let tops = pictures.keys().filter_map(|key| top(key));
     tops.filter_map(|name| Some((side(name)?, format!("{name}/")))).collect()
-}
-
-/// `a, b or c`.
-fn either(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [name] => name.clone(),
-        [names @ .., last] => format!("{} or {last}", names.join(", ")),
-    }
 }
 
 #[cfg(test)]

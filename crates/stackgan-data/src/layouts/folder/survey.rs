@@ -1,7 +1,7 @@
 //! A survey of a user's folder, on which all decisions are based.
 
 use super::super::painted::is_painted;
-use super::super::scan::{self, files, is_picture, stem};
+use super::super::scan::{OWN, files, is_foreign, is_picture, stem};
 use super::super::split::Classes;
 use super::class_names::sentences;
 use super::found::{Found, Origin};
@@ -9,7 +9,7 @@ use super::near::Near;
 use super::sides;
 use super::table::{self, Columns, Row};
 use crate::dataset::Split;
-use crate::error::{counted, first_few, printable};
+use crate::error::{counted, few_of, first_few, printable};
 use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -45,9 +45,7 @@ pub(crate) struct Survey {
     pub(crate) texts_only: Vec<String>,
     /// Pictures in unsupported formats.
     pub(crate) foreign: Vec<String>,
-    /// The tables.
     pub(crate) tables: Vec<String>,
-    /// The columns of all tables.
     pub(crate) columns: Columns,
 }
 
@@ -95,14 +93,7 @@ impl Survey {
                 Some((key, extension)) if extension == "txt" => {
                     texts.insert(key.to_owned(), (name, path));
                 }
-                Some((_, extension))
-                    if matches!(
-                        &*extension,
-                        "gif" | "bmp" | "tif" | "tiff" | "heic" | "avif" | "jxl"
-                    ) =>
-                {
-                    survey.foreign.push(name);
-                }
+                Some((_, extension)) if is_foreign(&extension) => survey.foreign.push(name),
                 _ => {}
             }
         }
@@ -206,28 +197,23 @@ impl Survey {
     /// Notes for the user about files that are not used.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if !self.foreign.is_empty() {
-            let (n, few) = (counted(self.foreign.len(), "picture"), first_few(&self.foreign));
+        if let Some((n, few)) = few_of(&self.foreign, "picture") {
             notes.push(format!(
                 "{n} neither JPEG nor PNG nor WebP, not used ({few}); to use them, save them as JPEG or PNG (HEIC is what many telephones write)"
             ));
         }
-        if !self.ours.is_empty() {
-            let (n, few) = (counted(self.ours.len(), "picture"), first_few(&self.ours));
+        if let Some((n, few)) = few_of(&self.ours, "picture") {
             notes.push(format!("{n} that this program painted, not used ({few})"));
         }
-        if !self.texts_only.is_empty() {
-            let (n, few) = (counted(self.texts_only.len(), "text"), first_few(&self.texts_only));
+        if let Some((n, few)) = few_of(&self.texts_only, "text") {
             notes.push(format!("{n} beside no picture, not used ({few})"));
         }
-        if !self.guessed.is_empty() {
-            let (n, few) = (counted(self.guessed.len(), "picture"), first_few(&self.guessed));
+        if let Some((n, few)) = few_of(&self.guessed, "picture") {
             notes.push(format!(
                 "captions of {n} are not UTF-8 and were read as Windows-1252 ({few}); if they look wrong, save them as UTF-8"
             ));
         }
-        if !self.both.is_empty() {
-            let (n, few) = (counted(self.both.len(), "picture"), first_few(&self.both));
+        if let Some((n, few)) = few_of(&self.both, "picture") {
             let what = "with captions in a table and others beside it";
             notes.push(format!("{n} {what}: the table's taken ({few})"));
         }
@@ -249,11 +235,8 @@ impl Survey {
     /// The note about pictures that are left out because their captions cannot be used.
     pub(super) fn unread_left_out(&self) -> Option<String> {
         let said = |(name, error): &(String, Error)| format!("{name}: {}", error.reason());
-        let said: Vec<String> = self.unread.iter().map(said).collect();
-        let pictures = counted(said.len(), "picture");
-        let note =
-            || format!("{pictures} whose captions cannot be used left out ({})", first_few(&said));
-        (!said.is_empty()).then(note)
+        let (n, few) = few_of(&self.unread.iter().map(said).collect::<Vec<_>>(), "picture")?;
+        Some(format!("{n} whose captions cannot be used left out ({few})"))
     }
 
     /// The class of each picture: from tables; else its folder if there are two or more; else its
@@ -375,7 +358,7 @@ fn alike(mut faults: Vec<Error>) -> Error {
 /// the same name, within two levels.
 pub(crate) fn has_marks(dir: &Path) -> bool {
     let table = |folder: &PathBuf| TABLES.iter().any(|table| folder.join(table).is_file());
-    let own = dir.join(scan::OWN); // may hold a preview's sheet and its text
+    let own = dir.join(OWN); // may hold a preview's sheet and its text
     let mut level = vec![dir.to_path_buf()];
     let mut looked = 0;
     for _ in 0..3 {
@@ -429,16 +412,6 @@ impl Pairs {
             false
         }
     }
-}
-
-/// Number of pictures in a folder of any kind.
-///
-/// # Errors
-/// As [`files`].
-pub(crate) fn pictures(dir: &Path) -> Result<usize> {
-    let names = files(dir)?.into_keys();
-    let pictures = names.filter(|name| stem(name).is_some_and(|(_, end)| is_picture(&end)));
-    Ok(pictures.count())
 }
 
 /// The visible entries of a folder; empty if it cannot be read.

@@ -5,7 +5,7 @@ use super::quotes::{self, Fault};
 use crate::captions::{MAX_CAPTION, one_line};
 use crate::counted;
 use crate::dataset::{BoundingBox, Split};
-use crate::error::{first_few, printable};
+use crate::error::{first_few, printable, untrue};
 use crate::layouts::checked_key;
 use crate::{Error, Result};
 use serde::de::IgnoredAny;
@@ -100,18 +100,12 @@ impl Place<'_> {
 
     /// Of a row with more or fewer values than there are columns.
     fn unequal(self, separator: u8, (columns, values): (u64, u64)) -> Error {
-        let separator = named(separator);
+        let (separator, place) = (named(separator), format!("row {}", self.row));
+        let expected = format!("{columns} values with {separator}s between them");
+        let pair = (expected, counted(values, "value"));
         let remedy =
             format!("put a text that has a {separator} in it between quotation marks: `\"…\"`");
-        let place = format!("row {}", self.row);
-        let expected = format!("{columns} values with {separator}s between them");
-        Error::malformed(
-            self.file,
-            "row is malformed",
-            place,
-            (expected, counted(values, "value")),
-            remedy,
-        )
+        Error::malformed(self.file, "row is malformed", place, pair, remedy)
     }
 }
 
@@ -173,17 +167,11 @@ impl Faults {
         if self.count <= 1 {
             return self.first.pop().map_or(Ok(()), Err);
         }
-        let mut found = format!("{} of which this is not true:", self.count);
-        for fault in &self.first {
-            let row = match fault {
-                Error::Malformed { place, .. } => place,
-                _ => "",
-            };
-            found += &format!("\n    {row}: {}", fault.reason());
-        }
-        if let Some(more @ 1..) = self.count.checked_sub(TOLD) {
-            found += &format!("\n    and {more} more");
-        }
+        let line = |fault: &Error| match fault {
+            Error::Malformed { place, .. } => format!("{place}: {}", fault.reason()),
+            _ => format!(": {}", fault.reason()),
+        };
+        let found = untrue(self.count, self.first.iter().map(line));
         let what = format!("{} of the table cannot be read", counted(self.count, "row"));
         let expected = "rows as docs/datasets.md describes them";
         let remedy = |fault: &Error| match fault {

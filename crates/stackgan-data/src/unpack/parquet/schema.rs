@@ -175,17 +175,16 @@ impl Asked<'_> {
         Error::config(format!("{}: {what}", self.file), (expected, found), remedy)
     }
 
-    /// The columns of this name.
+    fn those(&self, are: impl Fn(&Leaf) -> bool) -> Vec<&Leaf> {
+        self.leaves.iter().filter(|leaf| are(leaf)).collect()
+    }
+
+    /// The column of this name.
     fn named(&self, option: &str, name: &str) -> Result<&Leaf> {
         self.leaves.iter().find(|leaf| leaf.name == name).ok_or_else(|| {
             let what = format!("there is no column `{}`", printable(name));
-            let all: Vec<&Leaf> = self.leaves.iter().collect();
-            self.refuse(
-                &what,
-                "one of its columns",
-                &all,
-                &format!("name another: `{option} COLUMN`"),
-            )
+            let remedy = format!("name another: `{option} COLUMN`");
+            self.refuse(&what, "one of its columns", &self.those(|_| true), &remedy)
         })
     }
 
@@ -199,10 +198,7 @@ impl Asked<'_> {
     ) -> Result<Leaf> {
         match found {
             [leaf] => Ok((*leaf).clone()),
-            [] => {
-                let all: Vec<&Leaf> = self.leaves.iter().collect();
-                Err(self.refuse(none, expected, &all, remedy))
-            }
+            [] => Err(self.refuse(none, expected, &self.those(|_| true), remedy)),
             _ => Err(self.refuse(several, expected, found, remedy)),
         }
     }
@@ -216,28 +212,19 @@ impl Asked<'_> {
                 Some(leaf) => leaf,
                 None => self.named("--image", name)?,
             };
-            return match is_image(leaf) {
-                true => Ok(leaf.clone()),
-                false => Err(self.refuse(
-                    "the column holds no pictures",
-                    "bytes, one picture a row",
-                    &[leaf],
-                    NAME,
-                )),
-            };
+            if is_image(leaf) {
+                return Ok(leaf.clone());
+            }
+            let (what, expected) = ("the column holds no pictures", "bytes, one picture a row");
+            return Err(self.refuse(what, expected, &[leaf], NAME));
         }
         // Sounds are stored in the same way.
         let is_other =
             |leaf: &Leaf| kind(self.features, leaf.top()).is_some_and(|kind| kind != "Image");
-        let structs =
-            |leaf: &&Leaf| is_image(leaf) && leaf.name.ends_with(".bytes") && !is_other(leaf);
-        let mut found: Vec<&Leaf> = self.leaves.iter().filter(structs).collect();
+        let is_struct = |leaf: &Leaf| leaf.name.ends_with(".bytes") && !is_other(leaf);
+        let mut found = self.those(|leaf| is_image(leaf) && is_struct(leaf));
         if found.is_empty() {
-            found = self
-                .leaves
-                .iter()
-                .filter(|leaf| is_image(leaf) && leaf.name == leaf.top())
-                .collect();
+            found = self.those(|leaf| is_image(leaf) && leaf.name == leaf.top());
         }
         let what =
             ["there is no column of pictures", "it is not clear which column holds the pictures"];
@@ -253,25 +240,19 @@ impl Asked<'_> {
         if let Column::Named(stated) = stated {
             let named = |name: &String| {
                 let leaf = self.named("--text", name)?;
-                let parts = ("the column holds no captions", "texts, or lists of them");
                 if leaf.is_text() {
-                    Ok(leaf.clone())
-                } else {
-                    Err(self.refuse(parts.0, parts.1, &[leaf], NAME))
+                    return Ok(leaf.clone());
                 }
+                let (what, expected) = ("the column holds no captions", "texts, or lists of them");
+                Err(self.refuse(what, expected, &[leaf], NAME))
             };
             return stated.iter().map(named).collect();
         }
         let is_text =
-            |leaf: &&Leaf| leaf.is_text() && leaf.name == leaf.top() && leaf.top() != image.top();
-        let mut found: Vec<&Leaf> = self
-            .leaves
-            .iter()
-            .filter(is_text)
-            .filter(|leaf| TEXTS.contains(&&*leaf.name))
-            .collect();
+            |leaf: &Leaf| leaf.is_text() && leaf.name == leaf.top() && leaf.top() != image.top();
+        let mut found = self.those(|leaf| is_text(leaf) && TEXTS.contains(&&*leaf.name));
         if found.is_empty() {
-            found = self.leaves.iter().filter(is_text).collect();
+            found = self.those(is_text);
         }
         let what =
             ["there is no column of captions", "it is not clear which column holds the captions"];
@@ -286,39 +267,27 @@ impl Asked<'_> {
             Column::None => return Ok(None),
             Column::Named(name) => vec![self.named("--class", name)?],
             Column::Find => {
-                let free = |leaf: &&Leaf| leaf.is_class() && !text.contains(leaf);
-                let labelled: Vec<&Leaf> = self
-                    .leaves
-                    .iter()
-                    .filter(free)
-                    .filter(|leaf| !names(self.features, &leaf.name).is_empty())
-                    .collect();
-                match labelled.is_empty() {
-                    true => self
-                        .leaves
-                        .iter()
-                        .filter(free)
-                        .filter(|leaf| CLASSES.contains(&&*leaf.name))
-                        .collect(),
-                    false => labelled,
+                let free = |leaf: &Leaf| leaf.is_class() && !text.contains(leaf);
+                let has_names = |leaf: &Leaf| !names(self.features, &leaf.name).is_empty();
+                let labelled = self.those(|leaf| free(leaf) && has_names(leaf));
+                if labelled.is_empty() {
+                    self.those(|leaf| free(leaf) && CLASSES.contains(&&*leaf.name))
+                } else {
+                    labelled
                 }
             }
         };
         match found.as_slice() {
             [] => Ok(None),
             [leaf] if leaf.is_class() => Ok(Some((*leaf).clone())),
-            [leaf] => Err(self.refuse(
-                "the column holds no classes",
-                "whole numbers or texts",
-                &[leaf],
-                NAME,
-            )),
-            _ => Err(self.refuse(
-                "it is not clear which column holds the classes",
-                "one column",
-                &found,
-                NAME,
-            )),
+            [_] => {
+                let (what, expected) = ("the column holds no classes", "whole numbers or texts");
+                Err(self.refuse(what, expected, &found, NAME))
+            }
+            _ => {
+                let what = "it is not clear which column holds the classes";
+                Err(self.refuse(what, "one column", &found, NAME))
+            }
         }
     }
 }

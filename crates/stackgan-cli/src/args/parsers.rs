@@ -1,7 +1,15 @@
-//! The parsers of numbers that must be above 0.
+//! The parsers of what several commands take: sentences, and numbers that must be above 0.
+
+use clap::builder::{StringValueParser, TypedValueParser};
 
 /// Most hours of a run: more than a year.
 const MOST_HOURS: f64 = 10_000.0;
+
+/// Removes the space around a sentence, as around a line of `--captions`: an encoder would read it,
+/// and nobody would see why the picture is another.
+pub(super) fn sentence() -> impl TypedValueParser<Value = String> {
+    StringValueParser::new().map(|text| text.trim().to_owned())
+}
 
 /// Parses a finite number above 0.
 pub(super) fn positive(text: &str) -> Result<f64, String> {
