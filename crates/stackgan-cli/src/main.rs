@@ -4,7 +4,7 @@
 //! [`exit`]).
 #![forbid(unsafe_code)]
 
-// The floors of the program, from the top: a module uses only modules below it.
+// The floors of the program, from the top: a module uses only its own floor and those below.
 
 // A function for each command.
 mod commands;

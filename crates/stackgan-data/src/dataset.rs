@@ -1,5 +1,5 @@
 //! The description of a dataset, before any picture is opened: what the modules of `layouts` return
-//! and [`crate::prepared::import`] takes.
+//! and [`crate::prepared::import`] takes. And how few of its many things are chosen to be looked at: [`evenly`].
 
 use std::collections::BTreeSet;
 use std::fmt;

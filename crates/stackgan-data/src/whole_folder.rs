@@ -112,7 +112,7 @@ impl Drop for Growing<'_> {
     }
 }
 
-/// Creates a folder, and those in which it is.
+/// Creates a folder that need not appear whole, and those in which it is.
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))
 }

@@ -196,6 +196,7 @@ mod tests {
         let all = of_share(29, 29).unwrap();
         assert!((all.low - 0.8830).abs() < 5e-5 && all.high == 1.0, "{all:?}");
         assert_eq!((of_share(1, 4), of_share(9, 8)), (None, None));
+        assert!(of_share(1, 5).is_some());
     }
 
     #[test]

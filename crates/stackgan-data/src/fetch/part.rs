@@ -73,6 +73,7 @@ impl Part {
         Ok(file)
     }
 
+    /// Removes both files.
     pub(super) fn remove(&self) -> Result<()> {
         for path in [&self.path, &self.origin] {
             match fs::remove_file(path) {

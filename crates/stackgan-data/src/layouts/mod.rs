@@ -36,7 +36,7 @@ pub(crate) use reading::{CLASS_NAME, LEAVE_OUT};
 pub use reading::{Reading, Uncaptioned};
 pub use scan::is_picture;
 pub(crate) use scan::{files, names_picture, slashed, stem};
-#[cfg(feature = "fetch")] // likewise
+#[cfg(feature = "fetch")] // for what is fetched and unpacked
 pub(crate) use scan::{is_foreign, pictures};
 
 use crate::dataset::Dataset;

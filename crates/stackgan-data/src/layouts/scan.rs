@@ -139,7 +139,8 @@ pub(crate) fn names_picture(name: &str) -> bool {
     stem(name).is_some_and(|(_, extension)| is_picture(&extension))
 }
 
-/// Whether files with this extension, in lower case, are pictures that are not supported.
+/// Whether files with this extension, in lower case, are pictures that are not supported: a folder is told
+/// of them, and in a tar they are pictures all the same.
 pub(crate) fn is_foreign(extension: &str) -> bool {
     matches!(extension, "gif" | "bmp" | "tif" | "tiff" | "heic" | "avif" | "jxl")
 }

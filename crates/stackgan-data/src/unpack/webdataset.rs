@@ -135,6 +135,7 @@ impl<'a> Reader<'a> {
         let fits = |extension: &str| match &self.columns.image {
             Some(stated) => *extension == stated.to_lowercase(),
             None => {
+                // Of `0001.left.jpg` the picture is told by the last part.
                 let last = extension.rsplit('.').next().unwrap_or_default();
                 is_picture(last) || is_foreign(last)
             }

@@ -46,6 +46,7 @@ pub(crate) struct Survey {
     /// Pictures in unsupported formats.
     pub(crate) foreign: Vec<String>,
     pub(crate) tables: Vec<String>,
+    /// The columns of all tables.
     pub(crate) columns: Columns,
 }
 

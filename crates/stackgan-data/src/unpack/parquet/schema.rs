@@ -175,6 +175,7 @@ impl Asked<'_> {
         Error::config(format!("{}: {what}", self.file), (expected, found), remedy)
     }
 
+    /// The columns that are so.
     fn those(&self, are: impl Fn(&Leaf) -> bool) -> Vec<&Leaf> {
         self.leaves.iter().filter(|leaf| are(leaf)).collect()
     }
