@@ -97,6 +97,7 @@ fn numbers_come_with_all_that_they_depend_on() {
     assert_eq!(measures[6]["count"], 8, "4 pictures of each of 2 captions");
     for (metric, unused) in [
         ("kid", ["--stats", "real.npz"]),
+        ("kid", ["--bootstrap", "5"]),
         ("is", ["--judge", &encoder]),
         ("is", ["--candidates", "5"]),
     ] {
@@ -232,6 +233,31 @@ fn the_nearest_training_pictures_are_shown_and_listed() {
             assert!(found.len() == 2 && distance(0) <= distance(1), "{one}");
         }
     }
+}
+
+/// Pixels are compared without a network as with one, on a machine that has none.
+#[test]
+fn the_nearest_by_pixels_take_no_network() {
+    let birds = WORLD.birds().display().to_string();
+    let common = ["nearest", "-m", "run", "--data", &birds, "--num", "3", "-k", "2", "-q"];
+    let near = |features: &str, out: &str| -> Value {
+        let more = ["--features", features, "--out", out, "--json"];
+        json(BENCH.dir(), &[&common[..], &more].concat())
+    };
+    let (both, pixels) = (near("random.safetensors", "both"), near("none", "pixels"));
+    assert!(both["judge"].is_object() && pixels["judge"].is_null(), "{pixels}");
+    let rows = |of: &Value| of["near"].as_array().unwrap().clone();
+    assert_eq!(rows(&pixels).len(), 3);
+    for (one, other) in rows(&pixels).iter().zip(rows(&both)) {
+        assert!(one["features"].is_null() && other["features"].is_array(), "{one}");
+        for same in ["caption", "seed", "pixels"] {
+            assert_eq!(one[same], other[same]);
+        }
+    }
+    let sheet = image::open(BENCH.dir().join("pixels/nearest.png")).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (8 + 2 * 4 + 3 * 64 + 12, 3 * 68 + 4));
+    let (code, said) = failed(BENCH.dir(), &[&common[..], &["--out", "nothing"]].concat());
+    assert!(code == 4 && said.contains("`--features none`"), "{code}: {said}");
 }
 
 #[test]

@@ -356,12 +356,28 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
     done(dir.path(), &training("1", "2", &run));
     done(dir.path(), &["model", "export", run.to_str().unwrap(), "--hub", "toy"]);
     let card = std::fs::read_to_string(dir.path().join("toy/README.md")).unwrap();
-    for part in
-        ["Recipe: `residual`", "2 steps of 2 pictures, seed", "stackgan generate -m hub:OWNER/toy"]
-    {
+    for part in [
+        "Recipe: `residual`",
+        "2 steps of 2 pictures, seed",
+        "stackgan generate -m hub:OWNER/toy -p \"a small bird",
+    ] {
         assert!(card.contains(part), "no {part:?} in {card}");
     }
     assert!(!card.contains("PyTorch, with"));
+    // The card proposes a sentence only where the dataset tells what is painted.
+    let bytes = std::fs::read(run.join("model.safetensors")).unwrap();
+    for (dataset, folder, sentence) in [
+        ("oxford", "flowers", "-p \"a flower"),
+        ("holiday", "mine", "like the captions that it was trained on"),
+    ] {
+        std::fs::write(dir.path().join("other.safetensors"), renamed(&bytes, dataset)).unwrap();
+        done(dir.path(), &["model", "export", "other.safetensors", "--hub", folder]);
+        let card = std::fs::read_to_string(dir.path().join(folder).join("README.md")).unwrap();
+        assert!(card.contains(&format!("Dataset: `{dataset}`")), "{card}");
+        assert!(card.contains(sentence) && !card.contains("a small bird"), "{card}");
+        let proposed = ["SENTENCE", "large pink petals"].map(|said| card.matches(said).count());
+        assert_eq!(proposed, if dataset == "oxford" { [0, 2] } else { [3, 0] }, "{card}");
+    }
     // Of a checkpoint, the model is written, and neither the optimisers nor the discriminator.
     let checkpoint = run.join("checkpoints/step-0000002.safetensors");
     done(dir.path(), &["model", "export", checkpoint.to_str().unwrap(), "--hub", "at-two"]);
@@ -375,6 +391,17 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
     let (code, error) = failed(dir.path(), &["model", "export", "toy"]);
     assert_eq!(code, 3, "{error}");
     assert!(error.contains("residual"), "{error}");
+}
+
+/// A model file that says that its dataset has another name.
+fn renamed(model: &[u8], dataset: &str) -> Vec<u8> {
+    let header = usize::try_from(u64::from_le_bytes(model[..8].try_into().unwrap())).unwrap();
+    let (head, numbers) = model[8..].split_at(header);
+    let name = |name: &str| format!(r#"\"dataset\":\"{name}\""#);
+    let head = String::from_utf8(head.to_vec()).unwrap();
+    let changed = head.replace(&name("toy"), &name(dataset));
+    assert_ne!(head, changed);
+    [&(changed.len() as u64).to_le_bytes()[..], changed.as_bytes(), numbers].concat()
 }
 
 #[test]

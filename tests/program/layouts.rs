@@ -1,12 +1,13 @@
 //! Small folders in the layouts of Oxford-102 and COCO 2014, from their parts to a few steps of
-//! training.
+//! training; and sets whose parts do not lie where they are read.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
 
-use crate::common::{TINY, WORLD, done, failed, set};
+use crate::common::{TINY, WORLD, done, failed, set, slashes, stackgan};
+use crate::errors::four_parts;
 use crate::own::birds;
 
 /// Converts a picture to JPEG.
@@ -88,4 +89,62 @@ fn scenes_with_annotations_are_imported_and_trained_on() {
     assert!(header.contains(r#"\"resizing\":\"plain\""#), "COCO is resized as its release does");
     train(dir, "coco", "coco");
     assert!(fs::read(&file).unwrap() == made, "training imported it again");
+}
+
+/// `birds.zip`, which only a person can download, unpacks to a folder `birds`.
+#[test]
+fn birds_unpacked_by_hand_are_found_and_fetched_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    done(dir, &["data", "toy", "--out", "set", "--count", "12", "-q"]);
+    let birds = dir.join("set/birds");
+    fs::create_dir(&birds).unwrap();
+    for part in ["text", "train", "test"] {
+        fs::rename(dir.join("set").join(part), birds.join(part)).unwrap();
+    }
+    let moves = "move text, train and test from set/birds up into set";
+    let checked = stackgan(dir, &["data", "check", "set"]).output().unwrap();
+    let shown = slashes(String::from_utf8(checked.stdout).unwrap());
+    assert!(!checked.status.success() && shown.contains(moves), "{shown}");
+    let (code, error) = failed(dir, &["data", "import", "set", "-q"]);
+    assert_eq!(code, 4, "{error}");
+    four_parts(&error, moves);
+    done(dir, &["data", "fetch", "cub", "--into", "set", "--size", "76", "-q"]);
+    assert!(birds.join("text").is_dir() && dir.join("set/train/filenames.pickle").is_file());
+    let shown = done(dir, &["data", "check", "set", "-q"]);
+    assert!(shown.contains("every picture can be read"), "{shown}");
+}
+
+#[test]
+fn a_set_below_the_folder_that_was_named_is_pointed_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    done(dir, &["data", "toy", "--out", "deep/x/birds", "--count", "12", "-q"]);
+    for command in ["check", "import"] {
+        let (code, error) = failed(dir, &["data", command, "deep", "-q"]);
+        assert_eq!(code, 4, "{error}");
+        four_parts(&error, "`x/birds` looks like CUB-200-2011");
+        assert!(error.contains("name that folder: deep/x/birds"), "{error}");
+    }
+}
+
+/// As Kaggle has Flickr8k: a table `captions.txt` beside the folder of pictures.
+#[test]
+fn a_table_with_the_header_of_another_program_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mut table = "image,caption\n".to_owned();
+    for (i, (picture, captions)) in birds(6).into_iter().enumerate() {
+        jpeg(&picture, &dir.join(format!("own/Images/{i}.jpg")));
+        captions.iter().for_each(|caption| table += &format!("{i}.jpg,\"{caption}\"\n"));
+    }
+    fs::write(dir.join("own/captions.txt"), &table).unwrap();
+    let (code, error) = failed(dir, &["data", "import", "own", "-q"]);
+    assert_eq!(code, 4, "{error}");
+    four_parts(&error, "6 are in another folder (0.jpg for Images/0.jpg)");
+    fs::rename(dir.join("own/captions.txt"), dir.join("own/Images/captions.txt")).unwrap();
+    let shown = done(dir, &["data", "check", "own", "-q"]);
+    for part in ["captions of 6 pictures; columns used: caption, image", "can be read"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
 }

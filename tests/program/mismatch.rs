@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{TINY, WORLD, done, failed, set, training, with, without};
+use crate::common::{TINY, WORLD, done, failed, golden, set, training, with, without};
 use crate::errors::four_parts;
 use crate::ledger::ledger;
 
@@ -136,6 +136,93 @@ fn a_file_of_another_kind_is_refused_wherever_it_is_given() {
         refused,
         "whole files of another kind than the one that is asked for: refused with what was found"
     );
+}
+
+/// What other programs wrote is named, with the command that brings it in, if there is one.
+#[test]
+fn a_file_of_another_program_is_told_as_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    done(dir, &training("1", "1", &dir.join("run")));
+    for (theirs, name) in [
+        ("stage1_netG_zip.pth", "zip.pth"),
+        ("stage1_netG_legacy.pth", "legacy.pth"),
+        ("tensorflow_release.ckpt", "whole.ckpt"),
+        ("tensorflow_stage1.ckpt.index", "parts.ckpt.index"),
+        ("tensorflow_stage1.ckpt.data-00000-of-00001", "parts.ckpt.data-00000-of-00001"),
+    ] {
+        fs::copy(golden(theirs), dir.join(name)).unwrap();
+    }
+    done(dir, &["model", "import", "zip.pth", "--out", "imported.safetensors"]);
+    done(dir, &["model", "export", "imported.safetensors", "--out", "netG.safetensors"]);
+    for (name, bytes) in [
+        ("net.t7", &b"\x03\0\0\0\x01\0\0\0\0\0\0\0"[..]),
+        ("page.pth", b"<!DOCTYPE html><html>too many people fetch this file"),
+        ("facts.json", b"{\"recipe\": \"plain\"}"),
+        ("words.txt", b"a red bird\n"),
+        ("bird.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
+        ("bird.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF"),
+        ("numbers", b"\xab\x4f\xf1\x3d\x79\x9e\x1a\xbe\x79\x05\xf8\x3d"),
+    ] {
+        fs::write(dir.join(name), bytes).unwrap();
+    }
+    // The commands that bring a file in as a model, and as an encoder.
+    let (model, text) = ("stackgan model import", "stackgan text import");
+    let files = [
+        ("zip.pth", "weights of PyTorch", [Some(model), Some(text)]),
+        ("legacy.pth", "weights of PyTorch", [Some(model), Some(text)]),
+        ("net.t7", "weights of Torch 7", [Some(model), Some(text)]),
+        ("netG.safetensors", "a state dict", [Some(model), Some(text)]),
+        ("whole.ckpt", "a checkpoint of TensorFlow", [Some(model), None]),
+        ("parts.ckpt.index", "a checkpoint of TensorFlow", [Some(model), None]),
+        ("parts.ckpt.data-00000-of-00001", "a checkpoint of TensorFlow", [Some(model), None]),
+        ("page.pth", "a web page", [None; 2]),
+        ("facts.json", "JSON", [None; 2]),
+        ("words.txt", "text", [None; 2]),
+        ("bird.png", "a PNG picture", [None; 2]),
+        ("bird.jpg", "a JPEG picture", [None; 2]),
+        ("numbers", "another beginning", [None; 2]),
+    ];
+    let low = with(&training("1", "1", &dir.join("low")), &["--init-from"]);
+    let high = with(&training("2", "1", &dir.join("high")), &["--stage1"]);
+    let read = with(&without(training("1", "1", &dir.join("read")), "--encoder"), &["--encoder"]);
+    let words = |args: &[&str]| with(&[], args);
+    // Of each kind, the first command is given every file, the others one.
+    let commands = [
+        (0, words(&["model", "info"])),
+        (0, words(&["generate", "-p", "a bird", "-q", "-m"])),
+        (0, low),
+        (0, high),
+        (1, words(&["text", "encode", "-p", "a bird", "--output", "v", "-q", "--encoder"])),
+        (1, words(&["generate", "-m", "run", "-p", "a bird", "-q", "--encoder"])),
+        (1, read),
+    ];
+    for (wanted, command) in commands {
+        let every = command[0] == "model" || command[0] == "text";
+        for (name, what, imports) in &files[..if every { files.len() } else { 1 }] {
+            let args = with(&command, &[name]);
+            let (code, said) = failed(dir, &args);
+            assert_eq!(code, 3, "{args:?}: {said}");
+            four_parts(&said, name);
+            let kind = ["model", "text encoder"][wanted];
+            let kind = if *name == "numbers" { "safetensors file" } else { kind };
+            assert!(said.contains(&format!("this is no {kind}")), "{args:?}: {said}");
+            assert!(said.contains(&format!("found {what}")), "{args:?}: {said}");
+            match imports[wanted] {
+                Some(command) => {
+                    let told = said.contains(&format!("`{command} "));
+                    assert!(told && said.contains(&format!("{name}`")), "{args:?}: {said}");
+                }
+                None => assert!(!said.contains("import"), "{args:?}: {said}"),
+            }
+        }
+    }
+    // As `Saver.save` returns its name: there is no such file.
+    let (code, said) = failed(dir, &["model", "info", "parts.ckpt"]);
+    assert!(code == 3 && said.contains("`stackgan model import parts.ckpt`"), "{code}: {said}");
+    for run in ["low", "high", "read"] {
+        assert!(!dir.join(run).join("stats.jsonl").exists(), "a step was taken");
+    }
 }
 
 /// Without augmentation Stage-I's sigma is not trained, so a Stage-II that draws with it is refused.

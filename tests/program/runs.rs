@@ -1,10 +1,11 @@
-//! Views of a run during and after training: `runs ls | show | watch`, the page, TensorBoard's
-//! files, estimates.
+//! Views of a run during and after training: `runs ls | show | watch`, the page, the grids,
+//! TensorBoard's files, estimates.
 
 use std::fs;
 use std::process::Child;
 
-use crate::common::{done, failed, json, one_step, set, training, with};
+use crate::common::{WORLD, done, failed, json, one_step, set, training, with, without};
+use crate::errors::four_parts;
 use crate::folder::{start, wait_for};
 
 /// A training process that is killed if the test ends before it.
@@ -131,6 +132,66 @@ fn tensorboard_has_every_step_once_however_a_run_is_cut() {
     assert!(first["ended"].as_str().unwrap() <= second["began"].as_str().unwrap(), "{shown}");
     let text = done(dir.path(), &["runs", "show", "run"]);
     assert_eq!(text.lines().filter(|line| line.starts_with("trained      20")).count(), 2);
+}
+
+#[test]
+fn sentences_of_ones_own_have_rows_in_the_grids_and_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    fs::write(dir.join("own.txt"), "a small red bird\n\na 鸟\n").unwrap();
+    fs::write(dir.join("other.txt"), "a blue bird\na <b> bird\na red bird").unwrap();
+    let args = training("1", "3", &dir.join("run"));
+    let showing = |file| with(&args, &["--sample-captions", file]);
+    let plan = done(dir, &with(&showing("own.txt"), &["--dry-run"]));
+    assert!(plan.contains("\ngrids      with 2 sentences of own.txt\n"), "{plan}");
+    assert!(!dir.join("run").exists());
+
+    let mut first = showing("own.txt");
+    first.retain(|arg| arg != "-q");
+    let said = one_step(dir, &first);
+    assert!(said.contains("warning: `a 鸟`: the encoder does not know `鸟`"), "{said}");
+    assert!(said.contains("1 blank line of own.txt skipped"), "{said}");
+    let text = |file: &str| fs::read_to_string(dir.join(file)).unwrap();
+    assert!(text("run/samples/captions.txt").ends_with("\na 鸟 (no real picture)\n"));
+    let board = fs::read(dir.join("run/tb/events.out.tfevents.0000000000.stackgan")).unwrap();
+    let listed = "a 鸟 \\(no real picture\\)".as_bytes();
+    assert!(board.windows(listed.len()).any(|words| words == listed));
+
+    // Others take their place, and stay without the option.
+    one_step(dir, &showing("other.txt"));
+    done(dir, &args);
+    let plain = training("1", "3", &dir.join("plain"));
+    done(dir, &plain);
+    let bytes = |file: String| fs::read(dir.join(file)).unwrap();
+    for file in ["model.safetensors", "checkpoints/step-0000003.safetensors"] {
+        assert!(bytes(format!("run/{file}")) == bytes(format!("plain/{file}")), "{file}");
+    }
+    let below = "a blue bird (no real picture)\na <b> bird (no real picture)\na red bird (no real picture)\n";
+    assert_eq!(text("run/samples/captions.txt"), text("plain/samples/captions.txt") + below);
+    assert!(text("run/report.html").contains("<li>a &lt;b&gt; bird (no real picture)</li>"));
+    let height = |run: &str| {
+        let png = bytes(format!("{run}/samples/000003.png"));
+        u32::from_be_bytes(png[20..24].try_into().unwrap())
+    };
+    assert_eq!(height("run"), height("plain") + 3 * 66);
+
+    // As many as the dataset's, and an encoder to read them.
+    fs::write(dir.join("many.txt"), "a bird\n".repeat(9)).unwrap();
+    let (code, error) = failed(dir, &with(&plain, &["--sample-captions", "many.txt"]));
+    four_parts(&error, "file: many.txt");
+    assert!(code == 2 && error.contains("at most 8") && error.contains("found more"), "{error}");
+    let [birds, encoder] = [WORLD.birds(), WORLD.encoder()].map(|path| path.display().to_string());
+    let encode = ["text", "encode", "-q", "--encoder", &encoder, "--data", &birds];
+    done(dir, &[&encode[..], &["--output", "v.safetensors"]].concat());
+    let imported = without(training("1", "3", &dir.join("imported")), "--encoder");
+    let imported = with(&imported, &["--embeddings", "v.safetensors"]);
+    for more in [&["--dry-run"][..], &[]] {
+        let own = with(&imported, &["--sample-captions", "own.txt"]);
+        let (code, error) = failed(dir, &with(&own, more));
+        four_parts(&error, "file: own.txt");
+        assert!(code == 4 && error.contains("`--encoder ENCODER`"), "{error}");
+    }
+    assert!(!dir.join("imported").exists());
 }
 
 #[test]

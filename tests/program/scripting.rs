@@ -227,6 +227,20 @@ fn settings_are_those_of_the_file_with_their_origins() {
     );
     let checked = document(dir, &["config", "check", "settings.toml"]);
     assert_eq!(checked["settings"], document(dir, &["config", "show"]));
+    // A part of the settings is no configuration, but a layer of one.
+    for (stage, part) in [("1", "[optim]\nbatch = 4\n"), ("2", "stage = 2\n")] {
+        fs::write(dir.join("part.toml"), part).unwrap();
+        let (code, said) = failed(dir, &["config", "check", "part.toml"]);
+        assert_eq!(code, 2, "{said}");
+        four_parts(&said, "file: part.toml");
+        let of = if stage == "2" { "--stage 2 " } else { "" };
+        let layer = format!("`stackgan config show {of}--config part.toml`");
+        assert!(said.contains("not complete") && said.contains(&layer), "{said}");
+        done(dir, &["config", "show", "--stage", stage, "--config", "part.toml"]);
+    }
+    fs::write(dir.join("part.toml"), "[optim]\nbacth = 4\n").unwrap();
+    let (code, said) = failed(dir, &["config", "check", "part.toml"]);
+    assert!(code == 2 && said.contains("bacth") && !said.contains("not complete"), "{said}");
     let presets = document(dir, &["config", "presets"]);
     let named = done(dir, &["config", "presets"]);
     for (preset, line) in presets.as_array().unwrap().iter().zip(named.lines()) {
@@ -280,6 +294,14 @@ fn a_training_is_planned_stopped_and_done() {
         assert!(text.contains(&format!("file         {}\n", file.as_str().unwrap())), "{text}");
     }
     assert!(shown["files"].as_array().unwrap().contains(&json!("run/model.safetensors")));
+    let builds: Vec<&Value> =
+        shown["sittings"].as_array().unwrap().iter().map(|sitting| &sitting["commit"]).collect();
+    let doctor = document(dir, &["doctor"]);
+    assert_eq!(builds, [&doctor["commit"]; 2]);
+    if let Some(commit) = doctor["commit"].as_str() {
+        let version = format!(", version {} ({commit}): ", env!("CARGO_PKG_VERSION"));
+        assert_eq!(text.matches(&version).count(), 2, "{text}");
+    }
     let next = shown["next"].as_str().unwrap();
     assert!(text.ends_with(&format!("next         {next}\n")), "{text}");
 }
@@ -298,6 +320,9 @@ fn files_are_described_alike_in_both_forms() {
     let sha256 = info["sha256"].as_str().unwrap();
     assert!(text.contains(&sizes) && text.contains(sha256), "{text}");
     assert!(info["parameters"]["stage1"].as_u64().unwrap() > 1000, "{info}");
+    let parameters =
+        format!("parameters {} in the generator of stage-I", info["parameters"]["stage1"]);
+    assert!(text.ends_with(&format!("{parameters}\n")), "{text}");
     assert_eq!((&info["stages"], &info["parameters"]["stage2"]), (&json!(1), &Value::Null));
 
     // Two species are unseen, so that there are scores.
@@ -320,6 +345,67 @@ fn files_are_described_alike_in_both_forms() {
     assert_eq!((&imported["rows"], &imported["dim"]), (&json!(2), &json!(3)));
     let imported = document(dir, &["model", "import", "netG.pth", "--out", "again.safetensors"]);
     assert_eq!(imported, json!({ "files": ["again.safetensors"] }));
+}
+
+/// The program says which build it is, if it was built in its repository.
+#[test]
+fn the_build_is_named() {
+    let dir = FOLDER.path();
+    let doctor = document(dir, &["doctor"]);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(doctor["version"], version);
+    let build = match doctor["commit"].as_str() {
+        None => version.to_owned(),
+        Some(commit) => {
+            let digits = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(commit.len() == 12 && digits, "{commit}");
+            format!("{version} ({commit})")
+        }
+    };
+    assert_eq!(done(dir, &["--version"]), format!("stackgan {build}\n"));
+    assert!(done(dir, &["doctor"]).starts_with(&format!("stackgan   {build}\n")));
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.git");
+    let log = repository.join("logs/HEAD");
+    match fs::read_to_string(&log) {
+        Ok(log) if !log.is_empty() => {
+            let mut commits = log.lines().filter_map(|line| line.split(' ').nth(1));
+            let commit = doctor["commit"].as_str().unwrap();
+            assert!(commits.any(|known| known.starts_with(commit)), "{commit}");
+        }
+        _ => eprintln!("skipped: no commits in {}", log.display()),
+    }
+}
+
+/// `--out` and `--output` are one, whichever of them a command is documented with.
+#[test]
+fn what_is_written_is_named_by_either_option() {
+    let (folder, inputs) = (tempfile::tempdir().unwrap(), FOLDER.path());
+    let (dir, birds) = (folder.path(), WORLD.birds().display().to_string());
+    let low = WORLD.prepared(76).display().to_string();
+    let [model, encoder, plain, given] =
+        ["model.safetensors", "encoder.safetensors", "netG.pth", "given.npy"]
+            .map(|name| inputs.join(name).display().to_string());
+    let (eval, bare) =
+        (["--num", "3", "--metrics", "colours"], ["--num", "1", "--features", "none"]);
+    let measured = ["-m", &model, "--data", &low];
+    let eval = [&["eval"], &measured[..], &eval, &["--output", "eval.json"]].concat();
+    let nearest = [&["nearest"], &measured[..], &bare, &["--output", "near"]].concat();
+    let cases: [(&[&str], &str); 10] = [
+        (&["data", "toy", "--count", "12", "--output", "drawn"], "drawn/text"),
+        (&["data", "fetch", "cub", "--from", &birds, "--size", "76", "--out", "cub"], "cub"),
+        (&["data", "captions", &birds, "--out", "captions.txt"], "captions.txt"),
+        (&["data", "preview", &low, "--count", "2", "--out", "sheet.png"], "sheet.png"),
+        (&["text", "encode", "--encoder", &encoder, "-p", "a", "--out", "vector"], "vector"),
+        (&["text", "import", &given, "--output", "given"], "given"),
+        (&["model", "import", &plain, "--output", "imported"], "imported"),
+        (&["generate", "-m", &model, "-p", "a bird", "--output", "painted"], "painted"),
+        (&eval, "eval.json"),
+        (&nearest, "near/nearest.json"),
+    ];
+    for (args, file) in cases {
+        done(dir, &[args, &["-q"]].concat());
+        assert!(dir.join(file).exists(), "{args:?}");
+    }
 }
 
 /// A command that fails answers nothing: the reason is on stderr, in four parts, and the exit code

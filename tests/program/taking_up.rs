@@ -150,7 +150,13 @@ fn a_run_that_cannot_be_read_begins_no_other() {
     // Its options can be given again.
     done(dir.path(), &training("1", "2", &run));
     assert_eq!(record(&run)["stage"], 1);
-    fs::remove_file(run.join("config.toml")).unwrap();
+    let config = run.join("config.toml");
+    let whole = fs::read_to_string(&config).unwrap();
+    fs::write(&config, whole.split_once("[loss]").unwrap().0).unwrap();
+    let (code, said) = failed(dir.path(), &again(name, &[]));
+    assert!(code == 2 && said.contains("the settings cannot be used"), "{code} {said}");
+    assert!(said.contains("found missing field"), "{said}");
+    fs::remove_file(config).unwrap();
     let (code, said) = failed(dir.path(), &again(name, &[]));
     assert_eq!(code, 4, "{said}");
     four_parts(&said, "config.toml");

@@ -49,7 +49,7 @@ xflags::xflags! {
         }
         /// Runs the tests of GPU code on a stand-in for a GPU (tests/gpu-stand-in).
         cmd gpu-stand-in {}
-        /// fmt, clippy, tests, docs, tidy, as in continuous integration.
+        /// What continuous integration runs: .ci/run.
         cmd ci {}
         /// House rules that no other tool checks.
         cmd tidy {}

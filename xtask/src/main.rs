@@ -7,7 +7,6 @@
 )]
 
 mod bench;
-mod checks;
 mod cuda;
 mod fetch;
 mod flags;
@@ -48,13 +47,20 @@ fn run() -> Result<ExitCode> {
             return fetch::fetch(&root, "coco", Options { into, from, verify });
         }
         flags::XtaskCmd::CudaToolkit(f) => cuda::toolkit(&root, &f),
-        flags::XtaskCmd::GpuStandIn(_) => stand_in::test(&root, stand_in::TARGET),
-        flags::XtaskCmd::Ci(_) => checks::ci(&root),
+        flags::XtaskCmd::GpuStandIn(_) => stand_in::test(&root),
+        flags::XtaskCmd::Ci(_) => ci(&root),
         flags::XtaskCmd::Tidy(_) => tidy::tidy(&root),
         flags::XtaskCmd::Testing(f) => testing::testing(&root, f.page_only),
         flags::XtaskCmd::Bench(f) => bench::bench(&root, &f),
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs what continuous integration runs, with the incremental builds of this checkout.
+fn ci(root: &Path) -> Result<()> {
+    let (sh, checks) = (xshell::Shell::new()?, root.join(".ci/run"));
+    let incremental = std::env::var("CARGO_INCREMENTAL").unwrap_or_else(|_| "1".to_owned());
+    Ok(xshell::cmd!(sh, "bash {checks}").env("CARGO_INCREMENTAL", incremental).run()?)
 }
 
 /// Returns the exit code, as that of the program (docs/training.md).

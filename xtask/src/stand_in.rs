@@ -19,17 +19,13 @@ const DECLARED: [&str; 6] = ["driver", "cublas", "cublaslt", "cudnn", "curand", 
 /// The crates whose build compiles kernels.
 const COMPILE_KERNELS: [&str; 2] = ["candle-kernels", "stackgan-kernels"];
 
-/// Whether this system can run it.
-pub(crate) const RUNS_HERE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
-
 /// The folder of the builds, if the environment names none: of its own, so that the usual builds
 /// stay.
-pub(crate) const TARGET: &str = "target/stand-in/build";
+const TARGET: &str = "target/stand-in/build";
 
-/// Builds the stand-in, and the tests with the feature `cuda` in the folder `target`, runs those that
-/// need a GPU, and lints.
-pub(crate) fn test(root: &Path, target: &str) -> Result<()> {
-    if !RUNS_HERE {
+/// Builds the stand-in, and the tests with the feature `cuda`, runs those that need a GPU, and lints.
+pub(crate) fn test(root: &Path) -> Result<()> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("the stand-in for a GPU runs on Linux on x86-64");
     }
     let sh = Shell::new()?;
@@ -49,7 +45,7 @@ pub(crate) fn test(root: &Path, target: &str) -> Result<()> {
     sh.set_var("LIBRARY_PATH", &lib);
     sh.set_var("LD_LIBRARY_PATH", &lib);
     let given = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = root.join(given.as_deref().unwrap_or(Path::new(target)));
+    let target = root.join(given.as_deref().unwrap_or(Path::new(TARGET)));
     sh.set_var("CARGO_TARGET_DIR", &target);
     sh.set_var("STACKGAN_TEST_DEVICE", "cuda");
     again_if_changed(&sh, root, &target)?;

@@ -121,7 +121,7 @@ impl Iterator for Lines<'_> {
         if captions.is_empty() && self.met == 0 {
             self.met = 1;
             let parts = ("a caption on each line", "none");
-            let remedy = "write the captions into it, or say a sentence: `-p \"a small red bird\"`";
+            let remedy = "write a caption on each line of it";
             return Some(Err(
                 Problem::data("there are no captions", &self.file, parts, remedy).into()
             ));

@@ -352,7 +352,11 @@ impl Layers {
             Some((value, _)) => value.to_string(),
             None => found.to_owned(),
         };
-        let what = format!("setting `{key}` cannot be used");
+        // A whole table that is missing has no key.
+        let what = match key {
+            "." => "the settings cannot be used".to_owned(),
+            key => format!("setting `{key}` cannot be used"),
+        };
         let remedy =
             "change it; `stackgan config presets --print NAME` says what each setting can be";
         Problem::usage(what, place, (expected, found), remedy)

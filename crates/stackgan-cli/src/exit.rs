@@ -288,7 +288,7 @@ pub(crate) fn guarded(run: impl FnOnce() -> anyhow::Result<Exit>) -> Exit {
         Err(_) => {
             let text = concat!(
                 "error: a fault of the program\n  program: stackgan ",
-                env!("CARGO_PKG_VERSION"),
+                env!("STACKGAN_BUILD"),
                 "\n  expected an error that says what to do, found a panic (above)\n  do: report it with the command and \
                  these lines (",
                 env!("CARGO_PKG_REPOSITORY"),

@@ -46,6 +46,9 @@ mod exit;
 mod progress;
 mod signals;
 
+// Which build of the program this is.
+mod version;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};

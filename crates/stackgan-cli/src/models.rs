@@ -19,6 +19,7 @@ use stackgan_train::store::Store;
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::run::is_run;
+use crate::weights::{Expected, foreign, of_tensorflow};
 use crate::{encoders, hub};
 
 /// Maximum size of a model file in bytes.
@@ -43,7 +44,7 @@ pub(crate) struct Loaded {
 /// Reads the model called `named`.
 ///
 /// # Errors
-/// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
+/// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged or another program's.
 pub(crate) fn load(named: &Path, context: &Context) -> Result<Loaded> {
     let (folder, name) = match hub::repository(named) {
         None => (named.to_path_buf(), called(named)),
@@ -65,6 +66,9 @@ pub(crate) fn file_of(named: &Path) -> PathBuf {
 fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
     let place = format!("file: {}", file.display());
     let Ok(facts) = file.metadata() else {
+        if let Some(problem) = of_tensorflow(file, Expected::Model) {
+            return Err(problem.into());
+        }
         let remedy = match (named.is_dir(), is_run(named)) {
             (true, true) => {
                 "the run has not finished; go on with `stackgan train --run` and this folder"
@@ -98,12 +102,19 @@ fn read(file: &Path, named: &Path, device: &Device) -> Result<(Model, String)> {
     let (model, hash) =
         rayon::join(|| Model::from_bytes(&bytes, device), || stackgan_core::digest::sha256(&bytes));
     let cannot = || format!("cannot use the model\n  {place}");
-    match (model, other_kind(&bytes, file)) {
-        (Err(_), Some(problem)) => match of_checkpoint(file, device) {
+    let error = match model {
+        Ok(model) => return Ok((model, hash)),
+        Err(error) => error,
+    };
+    match other_kind(&bytes, file) {
+        Some(problem) => match of_checkpoint(file, device) {
             Some(model) => Ok((model.with_context(cannot)?, hash)),
             None => Err(problem.into()),
         },
-        (model, _) => Ok((model.with_context(cannot)?, hash)),
+        None => match foreign(&bytes, file, Expected::Model) {
+            Some(problem) => Err(problem.into()),
+            None => Err(anyhow::Error::from(error).context(cannot())),
+        },
     }
 }
 

@@ -1,5 +1,9 @@
 //! The named tensors of a file of weights in any container: PyTorch's two, a table of Torch 7, or
-//! safetensors. The container is recognised by the beginning of the file, not by its name.
+//! safetensors. The container is recognised by the beginning of the file, not by its name, and so is
+//! what was given in place of one of our own files.
+
+mod container;
+mod foreign;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +18,9 @@ use stackgan_data::formats::{ArrayView, torch_pickle};
 use stackgan_eval::features::Network;
 
 use crate::exit::Problem;
+use container::Container;
+
+pub(crate) use foreign::{Expected, foreign, of_tensorflow};
 
 /// Tensors of a `.t7`, by the names of a state dict.
 type Named<'d> = Vec<(String, ArrayView<'d>)>;
@@ -54,18 +61,18 @@ pub(crate) fn read(
     device: &Device,
 ) -> Result<BTreeMap<String, Tensor>> {
     let cannot = || format!("cannot import\n  file: {}", file.display());
-    let views = match bytes {
-        [0..=8, 0, 0, 0, ..] | [b'0'..=b'8', b'\n', b'0'..=b'9', ..] => {
+    let views = match Container::of(bytes) {
+        Container::Torch7 => {
             let document = torch7::decode(bytes, file)?;
             let views = (weights.torch7)(&document)?;
             return numbers(&views, weights, (bytes.len(), file), device);
         }
-        [_, _, _, _, _, _, 0, 0, b'{', ..] => {
+        Container::Safetensors => {
             let tensors = Archive::from_bytes(bytes, device).with_context(cannot)?.tensors;
             (weights.judge)(&shapes::of(&tensors)).with_context(cannot)?;
             return Ok(tensors);
         }
-        _ => torch_pickle::decode(bytes, file)?,
+        _ => torch_pickle::decode(bytes, file)?, // which says what it is, if it is not PyTorch's
     };
     let views: Vec<_> = views.into_iter().map(|named| (named.name, named.array)).collect();
     numbers(&views, weights, (bytes.len(), file), device)

@@ -249,10 +249,10 @@ pub(crate) fn untrue(count: usize, lines: impl ExactSizeIterator<Item = String>)
     format!("{count} of which this is not true:{told}")
 }
 
-/// A number with its noun: `1 file`, `2 files`, `2 classes`.
+/// A number with its noun: `1 file`, `2 files`, `2 classes`, `2 boxes`.
 #[must_use]
 pub fn counted<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
-    let ending = match (n == N::from(1), noun.ends_with('s')) {
+    let ending = match (n == N::from(1), noun.ends_with(['s', 'x'])) {
         (true, _) => "",
         (false, true) => "es",
         (false, false) => "s",
@@ -311,7 +311,8 @@ pub(crate) fn joined(names: &[String], word: &str) -> String {
     }
 }
 
-fn shown(path: &Path) -> String {
+/// A path as it is shown.
+pub(crate) fn shown(path: &Path) -> String {
     // Not truncated as by `printable`, because a truncated path cannot be opened.
     escaped(path.display().to_string().chars())
 }
@@ -343,6 +344,7 @@ mod tests {
         assert_eq!(first_few(&names[..2]), "0, 1");
         assert_eq!([counted(1, "file"), counted(0, "file")], ["1 file", "0 files"]);
         assert_eq!([counted(1u64, "class"), counted(2u64, "class")], ["1 class", "2 classes"]);
+        assert_eq!([counted(1, "box"), counted(2, "box")], ["1 box", "2 boxes"]);
         let of = |n: usize| {
             let fault =
                 |i| Error::read(Path::new(&format!("{i}.jpg")), std::io::Error::other("no"));

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stackgan_core::candle::Tensor;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Device, Stage};
 use stackgan_data::crop::{Preparation, Resizing};
@@ -12,13 +13,13 @@ use stackgan_data::embeddings::Embeddings;
 use stackgan_data::layouts::{Reading, cub};
 use stackgan_data::prepared::{Damaged, ImportOptions, Prepared, import};
 use stackgan_data::toy::{self, ToyConfig};
-use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, picture_size, preset};
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::policy::Policy;
 use stackgan_train::run::{Setup, train};
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::start::Start;
+use stackgan_train::{Pretrained, Shown};
 
 /// Length of a sentence's vector.
 const DIM: usize = 16;
@@ -32,6 +33,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     (config.net.gf, config.net.df, config.net.text_dim) = (4, 4, DIM);
     (config.optim.batch, config.optim.steps, config.run.report_every) = (4, 20, 5);
     config.loss.matching = 0.0; // it needs an encoder with an image side
+
+    // A sentence that is no caption has a row in the grids, too.
+    let sentences = vec!["a red bird on the moon".to_owned()];
+    let vectors = Noise::new(2).normal(Stream::Test, 1, 0, DIM);
+    let vectors = Tensor::from_vec(vectors, (1, DIM), &Device::Cpu)?;
+    let shown = Shown { sentences, vectors };
 
     let run = RunDir::open(&folder.join("run"))?;
     // Stops after every eighth step, as a button could, until all steps are taken. Each call
@@ -47,6 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             stage1: None,
             device: Device::Cpu,
             start: Start::default(),
+            shown: Some(shown.clone()),
         };
         let taken = std::cell::Cell::new(0);
         let stop = || {

@@ -60,6 +60,7 @@ fn main() -> Result<()> {
         stage1: None,
         device: Device::Cpu,
         start: Start::default(),
+        shown: None,
     };
     // Stopped at any point, the same program goes on where it was.
     let run = RunDir::open(&out.join("stage1"))?;

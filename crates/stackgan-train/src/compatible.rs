@@ -62,6 +62,9 @@ pub(crate) fn check_parts(setup: &Setup) -> Result<()> {
             );
         }
     }
+    if let Some(shown) = &setup.shown {
+        shown.check(dim)?;
+    }
     if cfg.loss.matching > 0.0 {
         let expected = format!("the image side of encoder {}", setup.embeddings.encoder());
         let remedy =

@@ -36,6 +36,7 @@ pub mod run_files;
 mod samples;
 pub mod schedule;
 mod setup;
+mod shown;
 mod spectral;
 mod standardise;
 pub mod start;
@@ -48,6 +49,7 @@ pub mod watch;
 
 pub use error::{Error, Result};
 pub use pretrained::Pretrained;
+pub use shown::Shown;
 
 /// A run can be given to a thread.
 const _: () = {

@@ -106,7 +106,7 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
         Some(_) => Some(Params::given(archive.part("stage1."), device)?),
     };
     let low = stage1.as_ref().zip(facts.stage1.as_ref());
-    let start = Start { stage1_discriminator: Some(archive.part("tune.d.")), generator: None };
+    let start = Start { stage1_discriminator: Some(archive.part("tune.d.")), ..Start::default() };
     let matcher = facts.matching.as_ref();
     let matcher = matcher.map(|of| Matcher::given(of, archive.part(MATCHING), device));
     let projection = facts.projected.as_ref();

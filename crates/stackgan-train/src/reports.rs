@@ -112,7 +112,7 @@ impl<'a> Reports<'a> {
         };
         let how = model.resolve(Sampling::default())?;
         drop(model); // before memory is given back below
-        let mut between = Samples::differences(&grid);
+        let mut between = self.samples.differences(&grid);
         between.noise = between.noise.filter(|_| how.z_scale > 0.0 || how.eps_scale > 0.0);
         if let Some(text) = self.watch.grid(step, between) {
             on_event(TrainEvent::Warning { step, text });

@@ -8,7 +8,7 @@ use crate::event::{StopReason, TrainEvent};
 use crate::feed::{Fed, Feed};
 use crate::policy::Policy;
 use crate::reports::{Reported, Reports, cut_stats};
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, remove};
 use crate::samples::Samples;
 pub use crate::setup::{Setup, plan_over};
 use crate::state::Run;
@@ -61,6 +61,11 @@ pub fn train(
     let samples = Samples::choose(&run.setup, run.standardise.as_ref())?;
     dir.write(&dir.files().reals(), &samples.reals()?)?;
     dir.write(&dir.files().captions(), samples.captions().as_bytes())?;
+    let sentences = dir.files().sentences();
+    match samples.sentences() {
+        Some(said) => dir.write(&sentences, said.as_bytes())?,
+        None => remove(&sentences)?,
+    }
     let mut saves = Saves { store: &store, dir, misses: 0, saved: None };
     saves.begin(&run, first, on_event)?;
     let mut reports = Reports::new(samples, dir, first)?;

@@ -100,11 +100,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Storage`].
     pub fn forget_stop(&self) -> Result<()> {
-        let path = self.files().stop();
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(storage("remove", &path, e)),
-            _ => Ok(()),
-        }
+        remove(&self.files().stop())
     }
 
     /// Writes a small file of the folder atomically.
@@ -243,6 +239,14 @@ fn numbered(root: &Path) -> Result<Vec<(u32, PathBuf)>> {
         .collect();
     found.sort();
     Ok(found)
+}
+
+/// Removes a file if it is there.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(storage("remove", path, e)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

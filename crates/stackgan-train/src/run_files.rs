@@ -65,10 +65,17 @@ impl<'a> RunFiles<'a> {
         self.samples().join(format!("{step:06}.png"))
     }
 
-    /// The grids' captions, one per line, in the order of the rows.
+    /// The grids' captions, one per line, in the order of the rows. Those below the dataset's own say
+    /// that they have no real picture.
     #[must_use]
     pub fn captions(self) -> PathBuf {
         self.samples().join("captions.txt")
+    }
+
+    /// The sentences of one's own among them, one per line, if there are any.
+    #[must_use]
+    pub fn sentences(self) -> PathBuf {
+        self.samples().join("sentences.txt")
     }
 
     /// The grid of real pictures.

@@ -14,6 +14,7 @@ use stackgan_data::prepared::Prepared;
 use crate::Result;
 use crate::config::TrainConfig;
 use crate::pretrained::Pretrained;
+use crate::shown::Shown;
 use crate::start::Start;
 
 /// The parts of a run.
@@ -39,6 +40,8 @@ pub struct Setup {
     pub device: Device,
     /// The starting weights of the networks, if they are not fresh.
     pub start: Start,
+    /// Sentences of one's own for the grids. A resumed run that is given none shows none.
+    pub shown: Option<Shown>,
 }
 
 impl Setup {

@@ -13,7 +13,7 @@ pub(crate) enum Data {
                              stackgan data toy --out data/toy-small --count 200 --seed 1")]
     Toy {
         /// The folder to write; it must be new or empty
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, alias = "output", value_name = "DIR")]
         out: PathBuf,
         /// Number of pictures
         #[arg(long, default_value_t = 2880, value_name = "N")]
@@ -65,7 +65,7 @@ pub(crate) enum Data {
         /// A dataset folder or a prepared file
         path: PathBuf,
         /// The PNG file to write; all captions are written beside it as text
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, alias = "out", value_name = "FILE")]
         output: PathBuf,
         /// Number of pictures, spread evenly over the dataset
         #[arg(long, default_value_t = 24, value_name = "N",
@@ -91,7 +91,7 @@ pub(crate) enum Data {
         names: bool,
         /// The file to write; default: stdout. A model or another file of this program is not
         /// replaced
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, alias = "out", value_name = "FILE")]
         output: Option<PathBuf>,
         /// Print one JSON line for each picture: name, split, class, captions
         #[arg(long, conflicts_with_all = ["names", "output"])]
@@ -106,7 +106,7 @@ pub(crate) struct Fetch {
     #[arg(value_enum)]
     pub set: FetchSet,
     /// Its folder; default: data/SET
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, aliases = ["out", "output"], value_name = "DIR")]
     pub into: Option<PathBuf>,
     /// A mirror: an http address or a folder with the set's files, or a folder with the unpacked
     /// set
@@ -159,7 +159,7 @@ pub(crate) struct Unpack {
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// The folder to write; it must be new or empty
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     pub out: PathBuf,
     /// The column of pictures; in tars, the extension of their files. Default: the only one
     #[arg(long, value_name = "COLUMN")]
@@ -193,7 +193,7 @@ pub(crate) struct Import {
     #[arg(long, value_enum, default_value_t = Sizes::Both)]
     pub size: Sizes,
     /// The folder for the prepared files; default: DIR/prepared
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Embeddings of the captions from another program, which training will use: the release's
     /// pickles, .t7, .npy, .npz, safetensors, or a folder of them
@@ -288,7 +288,7 @@ pub(crate) enum Kind {
     Oxford,
     /// COCO 2014
     Coco,
-    /// Your own pictures: NAME.jpg with NAME.txt, or metadata.csv, .tsv or .jsonl
+    /// Your own pictures: NAME.jpg with NAME.txt, or a table such as metadata.csv
     Folder,
 }
 
@@ -299,7 +299,8 @@ pub(crate) enum Uncaptioned {
     Refuse,
     /// Leave them out
     LeaveOut,
-    /// Take the name of their class for a caption: that of their folder, or in a table
+    /// Take the name of their class, that of their folder or in a table, for up to four captions:
+    /// `sunflower`, `a sunflower`, `a photo of a sunflower` and `a picture of a sunflower`
     ClassName,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Demo {
     #[arg(long, conflicts_with = "minutes")]
     pub quick: bool,
     /// The folder to write, or to go on in
-    #[arg(long, default_value = "demo", value_name = "DIR")]
+    #[arg(long, alias = "output", default_value = "demo", value_name = "DIR")]
     pub out: PathBuf,
     /// The random seed; default: 0, or as it began
     #[arg(long, value_name = "N")]

@@ -89,7 +89,7 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "X", value_parser = distance)]
     pub max_fd: Option<f64>,
     /// Write the JSON document to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "output", value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the JSON document instead of the table
     #[arg(long)]
@@ -153,7 +153,7 @@ pub(crate) struct Nearest {
           value_parser = clap::value_parser!(u8).range(1..=16))]
     pub k: u8,
     /// The network that computes features: the name of one imported by `stackgan model import`, or
-    /// a file with its weights
+    /// a file with its weights; `none` compares pixels alone
     #[arg(long, value_name = "NAME")]
     pub features: Option<String>,
     /// The model's text encoder, if it is not in its file and no longer where it was: a file, the
@@ -171,7 +171,7 @@ pub(crate) struct Nearest {
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
     /// The folder for nearest.png and nearest.json
-    #[arg(long, default_value = "nearest", value_name = "DIR")]
+    #[arg(long, alias = "output", default_value = "nearest", value_name = "DIR")]
     pub out: PathBuf,
     /// Also print the JSON document
     #[arg(long)]

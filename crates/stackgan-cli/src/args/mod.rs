@@ -18,6 +18,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::version::BUILD;
+
 pub(crate) use config::Config;
 pub(crate) use data::{
     Contrast, Damaged, Data, Fetch, FetchSet, Fit, Import, Kind, Layout, Recipe, Sizes,
@@ -38,7 +40,7 @@ pub(crate) use train::{Evaluation, MOST_ROLLBACKS, Resuming, Settings, Train};
 #[derive(Parser, Debug)]
 #[command(
     name = "stackgan",
-    version,
+    version = BUILD,
     before_help = "Examples:\n  stackgan demo\n  stackgan generate -m runs/00001-toy-stage2 -p \"a small red bird\"",
     after_help = "Exit codes: 0 done; 1 failed while running; 2 usage or configuration; 3 data or weights damaged; \
                   4 something needed is missing; 5 a gate said no; 6 storage; 7 training became non-finite; \
@@ -133,7 +135,7 @@ pub(crate) enum Command {
     )]
     Man {
         /// The folder
-        #[arg(long, default_value = "man", value_name = "DIR")]
+        #[arg(long, alias = "output", default_value = "man", value_name = "DIR")]
         out: PathBuf,
     },
 }
@@ -171,6 +173,35 @@ mod tests {
             }
         }
         assert!(checked >= 30, "{checked}");
+    }
+
+    /// Nobody has to remember which command calls it `--out`, and which `--output`.
+    #[test]
+    fn what_a_command_writes_has_one_of_two_names_and_takes_the_other() {
+        let (mut open, mut checked) = (vec![Cli::command()], 0);
+        while let Some(command) = open.pop() {
+            open.extend(command.get_subcommands().cloned());
+            for argument in command.get_arguments() {
+                let also = argument.get_all_aliases().unwrap_or_default();
+                let names: Vec<&str> = argument.get_long().into_iter().chain(also).collect();
+                if ["out", "output", "into"].iter().any(|name| names.contains(name)) {
+                    let both = names.contains(&"out") && names.contains(&"output");
+                    assert!(both, "{}: {names:?}", command.get_name());
+                    checked += 1;
+                }
+            }
+        }
+        assert_eq!(checked, 19);
+    }
+
+    #[test]
+    fn the_captions_of_class_names_are_all_said() {
+        use clap::ValueEnum as _;
+        let value = Uncaptioned::ClassName.to_possible_value().unwrap();
+        let help = value.get_help().unwrap().to_string();
+        for caption in ["`sunflower`", "`a sunflower`", "a photo of a", "a picture of a"] {
+            assert!(help.contains(caption), "{caption}: {help}");
+        }
     }
 
     #[test]

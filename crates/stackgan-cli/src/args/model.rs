@@ -30,7 +30,7 @@ pub(crate) enum Model {
         file: PathBuf,
         /// The model file to write; default: model.safetensors. A file that is there is not replaced.
         /// A network for measurements is kept where `--features` finds it
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, alias = "output", value_name = "FILE")]
         out: Option<PathBuf>,
         /// The text encoder whose embeddings it was trained with; without one it paints from
         /// embeddings only
@@ -54,7 +54,7 @@ pub(crate) enum Model {
         /// A model file, a run folder or `hub:OWNER/NAME`
         model: PathBuf,
         /// The safetensors file to write; a model or another file of this program is not replaced
-        #[arg(long, value_name = "FILE", default_value = "netG.safetensors")]
+        #[arg(long, alias = "output", value_name = "FILE", default_value = "netG.safetensors")]
         out: PathBuf,
         /// Write a folder for the Hugging Face hub instead: model.safetensors, config.json,
         /// README.md

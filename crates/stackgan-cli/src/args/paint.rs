@@ -21,7 +21,7 @@ pub(crate) struct Painting {
     #[arg(long)]
     pub stage: Option<Stage>,
     /// The folder for the pictures
-    #[arg(long, default_value = "out", value_name = "DIR")]
+    #[arg(long, alias = "output", default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
     /// Write pictures without what they were painted from: no caption, seed or model. `repro` cannot
     /// repaint them
@@ -177,7 +177,7 @@ pub(crate) struct Repro {
     #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
     pub embeddings: Option<PathBuf>,
     /// Keep the new pictures in this folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print one JSON line for each picture
     #[arg(long)]

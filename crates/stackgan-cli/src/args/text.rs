@@ -37,7 +37,7 @@ pub(crate) struct TextImport {
     /// (.npz, .safetensors, .t7, .pickle) needs its captions in NAME.txt, one per line
     pub file: PathBuf,
     /// The file to write; default: encoder.safetensors or captions.safetensors
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "output", value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How an encoder treats capital letters; default: lower. The Lua demo of the release keeps them
     /// as unknown characters
@@ -93,7 +93,7 @@ pub(crate) struct TextEncode {
     pub captions: Option<PathBuf>,
     /// The file to write; a model or another file of this program that is none of embeddings is not
     /// replaced
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "out", value_name = "FILE")]
     pub output: PathBuf,
     /// Print one JSON document
     #[arg(long)]
@@ -107,7 +107,7 @@ pub(crate) struct TextTrain {
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
     /// The file to write
-    #[arg(long, default_value = "encoder.safetensors", value_name = "FILE")]
+    #[arg(long, alias = "output", default_value = "encoder.safetensors", value_name = "FILE")]
     pub out: PathBuf,
     /// Number of training steps; default: 2500, and with `--size paper` 200 for each training class, at most 30,000
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -59,7 +59,9 @@ pub(crate) struct Train {
     /// keeps its steps
     #[arg(long, value_name = "H", value_parser = hours)]
     pub hours: Option<f64>,
-    /// Save and stop after this many hours (exit code 75)
+    /// Save and stop after this many hours (exit code 75). The time is looked at after every step, also
+    /// of a small text encoder's training. What else is made before the first step, such as drawn
+    /// birds, an import or embeddings, counts, but is not cut short
     #[arg(long, value_name = "H", value_parser = positive)]
     pub max_hours: Option<f64>,
     /// If a loss or gradient is not finite: `stop` (exit code 7), or `rollback:K`, which returns to
@@ -70,6 +72,11 @@ pub(crate) struct Train {
     /// Resume although this setting differs from the checkpoint's; can be repeated
     #[arg(long, value_name = "KEY")]
     pub allow_change: Vec<String>,
+    /// Sentences of your own, one on each line and at most 8: each has a row in every grid of samples,
+    /// below those of the dataset's captions. A run that is gone on with keeps them, unless another
+    /// file is given
+    #[arg(long, value_name = "FILE")]
+    pub sample_captions: Option<PathBuf>,
     /// The measurements while training
     #[command(flatten)]
     pub evaluation: Evaluation,

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use stackgan_core::Stage;
 use stackgan_train::config::{PRESETS, TrainConfig, preset};
 
 use crate::args;
 use crate::config::{Base, Layers, environment, read_toml};
 use crate::exit::Problem;
-use crate::output::{Answer, Form, aligned, path_text, print};
+use crate::output::{Answer, Form, aligned, path_text, print, quoted};
 
 /// Shows, checks or lists settings.
 pub(super) fn run(args: args::Config) -> Result<()> {
@@ -88,9 +89,46 @@ struct Checked {
 }
 
 fn check(file: &Path) -> Result<Checked> {
-    let settings = TrainConfig::from_toml(&read_toml(file)?)
+    let read = TrainConfig::from_toml(&read_toml(file)?);
+    // A pipe cannot be read again.
+    if let Err(error) = &read
+        && file.is_file()
+        && let Some(stage) = stage_over(file)
+    {
+        return Err(incomplete(file, error, stage).into());
+    }
+    let settings = read
         .with_context(|| format!("the configuration cannot be used\n  file: {}", file.display()))?;
     Ok(Checked { file: path_text(file), settings })
+}
+
+/// The stage over whose preset a file of some settings can be used, if there is one.
+fn stage_over(file: &Path) -> Option<Stage> {
+    let settings = args::Settings { config: Some(file.to_path_buf()), ..args::Settings::default() };
+    let fits = |stage: &Stage| {
+        let layers = Layers::over(&Base::Preset, *stage, &settings, Vec::new());
+        layers.and_then(|layers| layers.resolve()).is_ok()
+    };
+    [Stage::One, Stage::Two].into_iter().find(fits)
+}
+
+/// The error for a file that has some settings, which is all that `train --config` needs.
+fn incomplete(file: &Path, error: &stackgan_train::Error, stage: Stage) -> Problem {
+    let found = match error {
+        stackgan_train::Error::Config { found, .. } => found.clone(),
+        other => other.to_string(),
+    };
+    let of = match stage {
+        Stage::One => String::new(),
+        Stage::Two => format!("--stage {stage} "),
+    };
+    let remedy = format!(
+        "a part is complete only as a layer over a preset: `stackgan config show {of}--config {}` checks it so, \
+         as `train --config` takes it",
+        quoted(file)
+    );
+    let (what, place) = ("the configuration is not complete", format!("file: {}", file.display()));
+    Problem::usage(what, place, ("every setting", found), remedy)
 }
 
 impl Answer for Checked {

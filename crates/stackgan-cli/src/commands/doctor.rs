@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::datasets::home;
 use crate::device;
 use crate::output::{Answer, Form, path_text};
+use crate::version::{BUILD, COMMIT, VERSION};
 
 /// Sides of the matrices that are multiplied to measure a CPU and a GPU.
 const SIDES: [usize; 2] = [768, 4096];
@@ -31,7 +32,8 @@ pub(super) fn run(form: Form, context: &Context) -> Result<()> {
         ("the current folder can be written", writable(Path::new("."))),
     ];
     form.show(&Machine {
-        version: env!("CARGO_PKG_VERSION"),
+        version: VERSION,
+        commit: COMMIT,
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         device: device::name(&context.device),
         gpu: gpu.map(|(name, memory_bytes)| Gpu { name, memory_bytes }),
@@ -51,6 +53,8 @@ pub(super) fn run(form: Form, context: &Context) -> Result<()> {
 struct Machine {
     /// The program's.
     version: &'static str,
+    /// The commit that it was built from, if that is known.
+    commit: Option<&'static str>,
     system: String,
     device: String,
     gpu: Option<Gpu>,
@@ -80,10 +84,10 @@ struct Check {
 
 impl Answer for Machine {
     fn lines(&self) -> Vec<String> {
-        let Self { version, system, device, precision, gflops, gflops_side: side, home, .. } = self;
+        let Self { system, device, precision, gflops, gflops_side: side, home, .. } = self;
         let threads = counted(self.threads, "thread");
         let features = self.features.join(" ");
-        let mut lines = vec![format!("stackgan   {version}"), format!("system     {system}")];
+        let mut lines = vec![format!("stackgan   {BUILD}"), format!("system     {system}")];
         match &self.gpu {
             Some(Gpu { name, memory_bytes }) => {
                 let gib = *memory_bytes as f64 / f64::from(1 << 30);

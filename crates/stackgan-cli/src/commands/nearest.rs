@@ -2,7 +2,7 @@
 //! pixels.
 //!
 //! This is the paper's check that a model does not copy (section 4.3). Pixels are compared at
-//! 64x64.
+//! 64x64, which takes no network: `--features none` compares nothing else.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,13 @@ use stackgan_core::image::{Picture, grid};
 use stackgan_core::provenance::SOFTWARE;
 use stackgan_data::counted;
 use stackgan_data::prepared::Prepared;
+use stackgan_eval::comparison::Measurer;
 use stackgan_eval::nearest::{Near, Nearest};
 use stackgan_eval::rows::Rows;
 
 use crate::args::{Nearest as Args, Part};
 use crate::context::Context;
+use crate::exit::{Exit, Problem};
 use crate::measuring::judge::{self, BATCH};
 use crate::measuring::{
     Asked, DatasetPainter, PainterOptions, Questions, part_indices, real_features, real_picture,
@@ -25,11 +27,14 @@ use crate::measuring::{
 use crate::output::{Answer, Form, check_writable, path_text, write_file};
 use crate::painting::{NEAREST, check_free};
 use crate::progress::{Manner, Phase};
+use crate::version::VERSION;
 
 /// Side at which pixels are compared.
 const SIDE: usize = 64;
 /// Maximum side of a picture on the sheet.
 const SHOWN: usize = 128;
+/// The name that stands for no network.
+const NO_NETWORK: &str = "none";
 
 /// Paints, searches, and writes the sheet and the document.
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
@@ -37,7 +42,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     check_writable(&sheet_file)?;
     check_writable(&list_file)?;
     check_free(&sheet_file)?;
-    let measurer = judge::find(args.features.as_deref())?;
+    let measurer = measurer(args.features.as_deref())?;
     let options = PainterOptions {
         encoder: args.encoder.as_deref(),
         embeddings: args.embeddings.as_deref(),
@@ -52,41 +57,39 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     let count = usize::from(args.num);
     let asked = questions.asked(&painter.data, 0, count);
     let seeds: Vec<u64> = (0..count).map(|i| painter.seed(i)).collect();
-    let (mut pictures, mut features) =
-        (Vec::with_capacity(count), Rows::new(measurer.extractor.network().width()));
+    let mut pictures = Vec::with_capacity(count);
     for (asked, seeds) in asked.chunks(BATCH).zip(seeds.chunks(BATCH)) {
-        let painted = painter.paint(asked, seeds)?;
-        let made = measurer.extractor.extract(&painted)?.features;
-        made.iter().try_for_each(|row| features.push(row))?;
-        pictures.extend(painted);
+        pictures.extend(painter.paint(asked, seeds)?);
     }
     let k = usize::from(args.k).min(trained.len());
-    let mut by_features = Nearest::new(&features, k);
-    real_features(&painter.data, &trained, &measurer, context.manner, &mut |made| {
-        Ok(by_features.offer(&made.features)?)
-    })?;
-    let by_features = by_features.finish();
+    let by_features = match &measurer {
+        Some(by) => Some(in_features(&painter.data, &trained, (&pictures, k), (by, context))?),
+        None => None,
+    };
+    let by_features = by_features.as_deref();
     let by_pixels = in_pixels(&painter.data, &trained, (&pictures, k), context.manner)?;
 
     let found = Found { k, painter: &painter, trained: &trained, pictures: &pictures };
-    let sheet = found.sheet(&by_features, &by_pixels)?;
+    let sheet = found.sheet(by_features, &by_pixels)?;
     write_file(&sheet_file, &sheet.encode_png_with(&[SOFTWARE])?)?;
     let document = json!({
         "format": "stackgan-nearest/1",
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": VERSION,
         "pictures": painter.facts(),
         "training": {
             "data": painter.data.name(), "fingerprint": painter.data.fingerprint(), "count": trained.len(),
         },
-        "judge": measurer.judge,
+        "judge": measurer.as_ref().map(|measurer| &measurer.judge),
         "pixels": format!("{SIDE}x{SIDE}, root mean square of levels 0 to 255, also mirrored"),
-        "near": found.list((&asked, &seeds), &by_features, &by_pixels),
+        "near": found.list((&asked, &seeds), by_features, &by_pixels),
     });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     write_file(&list_file, text.as_bytes())?;
-    context.manner.say(format!(
-        "columns of the sheet: painted; the {k} closest in features; the {k} closest in pixels"
-    ));
+    let features =
+        by_features.map_or_else(String::new, |_| format!("the {k} closest in features; "));
+    context
+        .manner
+        .say(format!("columns of the sheet: painted; {features}the {k} closest in pixels"));
     let written = [&sheet_file, &list_file].map(|file| path_text(file));
     Form::from(args.json).show(&Listed { document, written })
 }
@@ -104,6 +107,41 @@ impl Answer for Listed {
     fn lines(&self) -> Vec<String> {
         self.written.to_vec()
     }
+}
+
+/// The network of this name; without a name, the best one there is. `None` if none is wanted.
+fn measurer(named: Option<&str>) -> Result<Option<Measurer>> {
+    if named == Some(NO_NETWORK) {
+        return Ok(None);
+    }
+    judge::find(named).map(Some).map_err(|error| match error.downcast::<Problem>() {
+        Ok(problem) if problem.exit == Exit::Missing => {
+            let remedy =
+                format!("{}; or compare pixels alone: `--features {NO_NETWORK}`", problem.remedy);
+            Problem { remedy, ..problem }.into()
+        }
+        Ok(problem) => problem.into(),
+        Err(error) => error,
+    })
+}
+
+/// The nearest pictures by the features that a network finds in them.
+fn in_features(
+    data: &Prepared,
+    trained: &[usize],
+    (pictures, k): (&[Picture], usize),
+    (measurer, context): (&Measurer, &Context),
+) -> Result<Vec<Vec<Near>>> {
+    let mut asked = Rows::new(measurer.extractor.network().width());
+    for pictures in pictures.chunks(BATCH) {
+        let made = measurer.extractor.extract(pictures)?.features;
+        made.iter().try_for_each(|row| asked.push(row))?;
+    }
+    let mut nearest = Nearest::new(&asked, k);
+    real_features(data, trained, measurer, context.manner, &mut |made| {
+        Ok(nearest.offer(&made.features)?)
+    })?;
+    Ok(nearest.finish())
 }
 
 /// The nearest pictures by pixels, or by those of their mirror images: training mirrors half of them.
@@ -166,9 +204,9 @@ impl Found<'_> {
         self.trained.get(near.index).copied().unwrap_or_default()
     }
 
-    /// A row for each picture: itself, the nearest by features, and the nearest by pixels,
-    /// separated by gaps.
-    fn sheet(&self, by_features: &[Vec<Near>], by_pixels: &[Vec<Near>]) -> Result<Picture> {
+    /// A row for each picture: itself, the nearest by features, if they were compared, and the nearest
+    /// by pixels, separated by gaps.
+    fn sheet(&self, by_features: Option<&[Vec<Near>]>, by_pixels: &[Vec<Near>]) -> Result<Picture> {
         let side = self.painter.data.size().crop();
         let factor = side.div_ceil(SHOWN);
         let small = |picture: &Picture| picture.reduced(factor);
@@ -180,12 +218,13 @@ impl Found<'_> {
             (0..self.k).map(cell).collect()
         };
         let mut cells = Vec::new();
-        for ((picture, features), pixels) in self.pictures.iter().zip(by_features).zip(by_pixels) {
+        for (i, (picture, pixels)) in self.pictures.iter().zip(by_pixels).enumerate() {
             // A row consists of several pictures, so that the gaps can be narrow.
-            let mut row = vec![small(picture), gap(side / factor)];
-            row.extend(shown(features)?);
-            row.push(gap(side / factor));
-            row.extend(shown(pixels)?);
+            let mut row = vec![small(picture)];
+            for found in by_features.and_then(|found| found.get(i)).into_iter().chain([pixels]) {
+                row.push(gap(side / factor));
+                row.extend(shown(found)?);
+            }
             cells.push(beside(&row));
         }
         Ok(grid(&cells, 1, 4))
@@ -194,7 +233,7 @@ impl Found<'_> {
     fn list(
         &self,
         (asked, seeds): (&[Asked], &[u64]),
-        by_features: &[Vec<Near>],
+        by_features: Option<&[Vec<Near>]>,
         by_pixels: &[Vec<Near>],
     ) -> Vec<Value> {
         let near = |found: &[Near], scale: f64| -> Vec<Value> {
@@ -208,11 +247,12 @@ impl Found<'_> {
             found.iter().map(one).collect()
         };
         let levels = 1.0 / ((3 * SIDE * SIDE) as f64).sqrt();
-        let rows = asked.iter().zip(seeds).zip(by_features).zip(by_pixels);
-        rows.map(|(((asked, seed), features), pixels)| {
+        let rows = asked.iter().zip(seeds).zip(by_pixels).enumerate();
+        rows.map(|(i, ((asked, seed), pixels))| {
+            let features = by_features.and_then(|found| found.get(i));
             json!({
                 "caption": asked.text, "seed": seed,
-                "features": near(features, 1.0), "pixels": near(pixels, levels),
+                "features": features.map(|found| near(found, 1.0)), "pixels": near(pixels, levels),
             })
         })
         .collect()

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Problem};
 use crate::hub::{self, HUB};
 use crate::output::{absolute, said_kind};
+use crate::weights::{Expected, foreign};
 
 /// How the kind of a model's file begins.
 const MODEL: &str = "stackgan-model/";
@@ -71,7 +72,7 @@ impl Encoder {
 /// Opens the encoder called `name`. Its vectors are those of the network, as of [`load`].
 ///
 /// # Errors
-/// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged.
+/// Code 4 when it does not exist or cannot be fetched, 3 when it is damaged or another program's.
 pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
     if let Some(repository) = hub::repository(name) {
         let (repository, folder) = hub::fetch(repository, &LAYOUT, context.manner)?;
@@ -92,7 +93,7 @@ pub(crate) fn open(name: &Path, context: &Context) -> Result<Encoder> {
 /// run.
 ///
 /// # Errors
-/// Code 4 when it does not exist, 3 when it is damaged.
+/// Code 4 when it does not exist, 3 when it is damaged or another program's.
 pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
     let (bytes, device) = (bytes_of(file)?, Device::Cpu);
     let encoder = match kind(&bytes).as_deref() {
@@ -104,7 +105,7 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
             let encoder = model.encoder().ok_or_else(|| no_part(file))?;
             return Ok(encoder.unstandardised(&device)?);
         }
-        _ => TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(file))?.text,
+        _ => trained(&bytes, file)?.text,
     };
     Ok(encoder.with_standardise(None)?)
 }
@@ -121,7 +122,17 @@ pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
     if kind(&bytes).is_some_and(|kind| kind == "char-cnn-rnn" || kind.starts_with(MODEL)) {
         return Ok(None);
     }
-    TrainedEncoder::from_bytes(&bytes).with_context(|| cannot(name)).map(Some)
+    trained(&bytes, name).map(Some)
+}
+
+/// Reads an encoder that `text train` wrote.
+fn trained(bytes: &[u8], file: &Path) -> Result<TrainedEncoder> {
+    TrainedEncoder::from_bytes(bytes).map_err(|error| {
+        match foreign(bytes, file, Expected::Encoder) {
+            Some(problem) => problem.into(),
+            None => anyhow::Error::from(error).context(cannot(file)),
+        }
+    })
 }
 
 /// Reads an encoder that `text train` wrote, with the image side that the text encoder was trained
@@ -130,12 +141,21 @@ pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_trained(file: &Path) -> Result<TrainedEncoder> {
-    match with_image_side(file)? {
+    const REMEDY: &str =
+        "name the file that `stackgan text train` wrote: one that was imported has no image side";
+    // What another program wrote would only become such a one by an import.
+    let without_import = |error: anyhow::Error| match error.downcast::<Problem>() {
+        Ok(problem) if problem.exit == Exit::Data => {
+            Problem { remedy: REMEDY.to_owned(), ..problem }.into()
+        }
+        Ok(problem) => problem.into(),
+        Err(error) => error,
+    };
+    match with_image_side(file).map_err(without_import)? {
         Some(encoder) => Ok(encoder),
         None => {
             let parts = ("an encoder of `stackgan text train`", "one that reads text alone");
-            let remedy = "name the file that `stackgan text train` wrote";
-            Err(Problem::data("the encoder has no image side", file, parts, remedy).into())
+            Err(Problem::data("the encoder has no image side", file, parts, REMEDY).into())
         }
     }
 }

@@ -64,20 +64,26 @@ pub(crate) fn warn_unread(captions: &[String], alphabet: AlphabetOptions, manner
 
 /// One message about all captions of a dataset; `None` if the encoder reads each completely.
 fn unread_of(captions: &[String], alphabet: AlphabetOptions) -> Option<String> {
-    let (mut strange, mut cut, mut characters) = (0, 0, String::new());
+    let (mut strange, mut cut, mut characters, mut more) = (0, 0, String::new(), "");
     for caption in captions {
         let read = reading(caption, alphabet);
         strange += usize::from(!read.unknown.is_empty());
         cut += usize::from(read.cut > 0);
         for character in read.unknown.chars().filter(|c| !c.is_control()) {
-            if characters.chars().count() < NAMED && !characters.contains(character) {
-                characters.push(character);
+            match characters.chars().count() {
+                _ if characters.contains(character) => {}
+                0..NAMED => characters.push(character),
+                _ => more = " …",
             }
         }
     }
     let strange = (strange > 0).then(|| {
         let have = if strange == 1 { "has" } else { "have" };
-        format!("{strange} {have} characters that the encoder does not know (`{characters}` …)")
+        let named = match characters.as_str() {
+            "" => String::new(), // only control characters
+            named => format!(" (`{named}`{more})"),
+        };
+        format!("{strange} {have} characters that the encoder does not know{named}")
     });
     let cut = (cut > 0).then(|| {
         let are = if cut == 1 { "is" } else { "are" };
@@ -102,8 +108,11 @@ mod tests {
         let text = said(&["红色的鸟 0", "a bird", &"word ".repeat(50)]).unwrap();
         assert_eq!(
             text,
-            "of 3 captions, 1 has characters that the encoder does not know (`红色的鸟` …) and 1 is longer than it reads"
+            "of 3 captions, 1 has characters that the encoder does not know (`红色的鸟`) and 1 is longer than it reads"
         );
+        assert!(said(&["a red\u{7}bird"]).unwrap().ends_with("the encoder does not know"));
+        let text = said(&["红色的鸟 0", "红色大鸟 和"]).unwrap();
+        assert!(text.ends_with("does not know (`红色的鸟大` …)"), "more than are named: {text}");
     }
 
     #[test]

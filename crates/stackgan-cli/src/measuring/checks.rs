@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use stackgan_data::prepared::Prepared;
-use stackgan_eval::comparison::Measurer;
+use stackgan_eval::comparison::{BOOTSTRAP, Measurer};
 use stackgan_eval::gathering::KEPT;
 use stackgan_train::text::TrainedEncoder;
 
@@ -47,8 +47,11 @@ pub(crate) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEnc
 /// Code 2 for an option that no metric uses.
 fn check_used(args: &Eval) -> Result<()> {
     let has = |metric| args.metrics.contains(&metric);
+    // The default may not have been typed, and 0 asks for none.
+    let resampled = ![0, BOOTSTRAP].contains(&usize::from(args.bootstrap));
     let (option, metric) = match (&args.stats, &args.judge, args.candidates) {
         (Some(_), ..) if !has(Metric::Fid) => ("--stats", "fid"),
+        _ if resampled && !has(Metric::Fid) => ("--bootstrap", "fid"),
         (_, Some(_), _) if !has(Metric::Rp) => ("--judge", "rp"),
         (.., Some(_)) if !has(Metric::Rp) => ("--candidates", "rp"),
         _ => return Ok(()),

@@ -25,6 +25,7 @@ use crate::args::{Eval, Metric, Part};
 use crate::context::Context;
 use crate::output::path_text;
 use crate::progress::{Manner, Phase};
+use crate::version::VERSION;
 use checks::check_rivals;
 use colours::Colours;
 use judge::BATCH;
@@ -113,7 +114,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
     warnings.extend(report::scarce(&measures));
     let document = json!({
         "format": "stackgan-eval/1",
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": VERSION,
         "pictures": shown.facts(),
         "count": count,
         "real": {

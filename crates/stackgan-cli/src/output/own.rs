@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 use stackgan_core::archive::KEY;
+use stackgan_data::layouts::folder::is_table_of_captions;
 use stackgan_data::layouts::is_picture;
 use stackgan_data::spoken;
 
@@ -45,9 +46,12 @@ pub(crate) fn spare((option, file): (&str, &Path), replaced: &[&str]) -> Result<
 pub(crate) fn part_of_a_dataset(file: &Path) -> Option<&'static str> {
     let file = file.canonicalize().ok().filter(|file| file.is_file())?;
     let extension = file.extension()?.to_str()?.to_ascii_lowercase();
-    let is_table = file.file_stem().is_some_and(|stem| stem.eq_ignore_ascii_case("metadata"));
+    let is_called = |name| file.file_stem().is_some_and(|stem| stem.eq_ignore_ascii_case(name));
     match &*extension {
-        "csv" | "tsv" | "jsonl" if is_table => Some("a table of captions"),
+        "csv" | "tsv" | "jsonl" if is_called("metadata") => Some("a table of captions"),
+        "csv" | "txt" if is_called("captions") && is_table_of_captions(&file) => {
+            Some("a table of captions")
+        }
         "txt" if is_beside_a_picture(&file) => Some("the captions of the picture beside it"),
         extension if is_picture(extension) => Some("a picture"),
         _ => None,
@@ -125,6 +129,16 @@ mod tests {
             let file = dir.path().join(name);
             std::fs::write(&file, "theirs").unwrap();
             assert_eq!(spare(("--output", &file), &[]).is_err(), spared, "{name}");
+        }
+        for (name, text, spared) in [
+            ("captions.csv", "image,caption\na.jpg,red\n", true),
+            ("captions.txt", "image|caption\n", true),
+            ("captions.txt", "an image, a caption\n", false),
+            ("others.csv", "image,caption\n", false),
+        ] {
+            let file = dir.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(spare(("--output", &file), &[]).is_err(), spared, "{name}: {text}");
         }
         #[cfg(unix)]
         for (leads_to, name) in [("b.PNG", "link"), ("b.txt", "link.list")] {

@@ -17,6 +17,7 @@ use crate::args::{Evaluation, Train};
 use crate::exit::Problem;
 use crate::hub;
 use crate::output::path_text;
+use crate::version::VERSION;
 
 /// The options of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ impl Record {
                 None => kept.as_ref().and_then(|kept| kept.evaluation.clone()),
             },
             plan: kept.as_ref().and_then(|kept| kept.plan.clone()),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: VERSION.to_owned(),
             state: "running".to_owned(),
             steps: kept.as_ref().and_then(|kept| kept.steps),
             sittings: kept.map(|kept| kept.sittings).unwrap_or_default(),

@@ -7,6 +7,8 @@ use candle_core::Device;
 use humantime::format_rfc3339_seconds;
 use serde::{Deserialize, Serialize};
 
+use crate::version::{COMMIT, VERSION};
+
 /// One sitting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sitting {
@@ -22,6 +24,10 @@ pub(crate) struct Sitting {
     how: Option<String>,
     /// The program's version.
     version: String,
+    /// The commit that the program was built from; none if that is not known, as in records of earlier
+    /// versions.
+    #[serde(default)]
+    commit: Option<String>,
     /// What it was computed with, such as `cpu avx512`.
     arithmetic: String,
     /// Number of threads.
@@ -37,7 +43,8 @@ impl Sitting {
             from_step: step,
             to_step: None,
             how: None,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: VERSION.to_owned(),
+            commit: COMMIT.map(str::to_owned),
             arithmetic: stackgan_kernels::arithmetic(device).to_owned(),
             threads: rayon::current_num_threads(),
         }
@@ -58,8 +65,9 @@ impl Sitting {
         let how = self.how.as_ref().and_then(|how| how.lines().next());
         let how = how.map_or_else(String::new, |how| format!(": {how}"));
         let threads = stackgan_data::counted(*threads, "thread");
+        let commit = self.commit.as_ref().map_or_else(String::new, |c| format!(" ({c})"));
         format!(
-            "{began}{until}, from step {from_step}{to}, {arithmetic}, {threads}, version {version}{how}"
+            "{began}{until}, from step {from_step}{to}, {arithmetic}, {threads}, version {version}{commit}{how}"
         )
     }
 }
@@ -83,5 +91,11 @@ mod tests {
         assert!(ended.contains("Z to 20") && ended.ends_with(": no space is left"), "{ended}");
         let text = serde_json::to_string(&sitting).unwrap();
         assert_eq!(serde_json::from_str::<Sitting>(&text).unwrap(), sitting);
+        assert!(ended.contains(&format!("version {}", crate::version::BUILD)), "{ended}");
+        // Earlier versions did not say which commit it was.
+        let mut earlier: serde_json::Value = serde_json::from_str(&text).unwrap();
+        earlier.as_object_mut().unwrap().remove("commit");
+        let earlier: Sitting = serde_json::from_value(earlier).unwrap();
+        assert_eq!(earlier, Sitting { commit: None, ..sitting });
     }
 }

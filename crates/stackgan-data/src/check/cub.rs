@@ -13,14 +13,16 @@ const FETCH: &str =
 
 pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
     let parts = Parts::of(dir);
-    let mut report = Report::new(dir, FETCH);
+    let [with_pictures, with_captions] = cub::astray(dir)
+        .map(|found| found.map_or_else(|| FETCH.to_owned(), |found| found.remedy()));
+    let mut report = Report::new(dir, &with_pictures);
     let listed = report.read(&parts.image_list, "pictures by number", || {
         let records = count_records(&parts.image_list)?;
         Ok((counted(records, "picture"), ()))
     });
     let boxes = report.read(&parts.boxes, "boxes by number", || {
         let records = count_records(&parts.boxes)?;
-        Ok((format!("{records} boxes"), ()))
+        Ok((counted(records, "box"), ()))
     });
     let listed = match (listed, boxes) {
         (Some(()), Some(())) => cub::read_image_list(&parts),
@@ -30,6 +32,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
         report.wrong("pictures and boxes together", &e);
         cub::Listed::default()
     });
+    report.on_missing(&with_captions);
     let keys = match parts.lists.are_there() {
         true => release_lists(&mut report, &parts),
         false => derived_lists(&mut report, &parts, &listed),
@@ -41,7 +44,9 @@ pub(super) fn parts(dir: &Path, how: Reading) -> Vec<Part> {
         let listed = listed.of.get(key).map(|(name, _)| name.clone());
         listed.unwrap_or_else(|| format!("{key}.jpg"))
     });
+    report.on_missing(&with_pictures);
     report.files(&parts.images, "pictures", &pictures.collect::<Vec<_>>());
+    report.on_missing(&with_captions);
     let captions = keys.iter().map(|key| format!("{key}.txt"));
     // What is left out is counted in a note on the whole.
     let all = how.uncaptioned != Uncaptioned::LeaveOut;
@@ -153,6 +158,54 @@ mod tests {
         .unwrap();
         let said = check(dir.path(), Kind::Cub, Reading::default()).to_string();
         assert!(said.contains("WRONG") && said.contains("(entry 0)"), "{said}");
+    }
+
+    /// `birds.zip` unpacks to one folder, `birds`.
+    #[test]
+    fn archives_unpacked_by_hand_are_found_in_their_folders() {
+        let dir = folder();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("birds/birds")).unwrap();
+        for part in ["text", "train", "test"] {
+            std::fs::rename(at(part), at("birds/birds").join(part)).unwrap();
+        }
+        std::fs::create_dir_all(at("a/text_c10/class_00001")).unwrap(); // of flowers
+        let said = || {
+            let report = check(dir.path(), Kind::Cub, Reading::default());
+            assert!(!report.is_complete(), "{report}");
+            let error = cub::read(dir.path(), Reading::default()).unwrap_err();
+            [report.to_string(), error.to_string()].map(|said| said.replace('\\', "/"))
+        };
+        let all = dir.path().display().to_string().replace('\\', "/");
+        for said in said() {
+            let moves = format!("move text, train and test from {all}/birds/birds up into {all}");
+            assert!(said.contains(&moves) && !said.contains("fetch cub"), "{said}");
+        }
+        std::fs::rename(at("CUB_200_2011"), at("inner")).unwrap();
+        std::fs::create_dir(at("CUB_200_2011")).unwrap();
+        std::fs::rename(at("inner"), at("CUB_200_2011/CUB_200_2011")).unwrap();
+        for said in said() {
+            let own = format!("{all}/CUB_200_2011");
+            let moves = format!(
+                "move images, images.txt and bounding_boxes.txt from {own}/CUB_200_2011 up into {own}"
+            );
+            assert!(said.contains(&moves), "{said}");
+        }
+        std::fs::rename(at("CUB_200_2011"), at("x")).unwrap();
+        for said in said() {
+            let moves = format!("move CUB_200_2011 from {all}/x up into {all}");
+            assert!(said.contains(&moves), "{said}");
+        }
+    }
+
+    #[test]
+    fn one_record_is_counted_as_one() {
+        let dir = folder();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("CUB_200_2011/images.txt", "1 001.A/x.jpg\n");
+        write("CUB_200_2011/bounding_boxes.txt", "1 0 0 5 5\n");
+        let said = check(dir.path(), Kind::Cub, Reading::default()).to_string();
+        assert!(said.contains("boxes by number: 1 box\n"), "{said}");
     }
 
     #[test]

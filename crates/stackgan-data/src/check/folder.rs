@@ -74,7 +74,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
     if let Some(more @ 1..) = unread.len().checked_sub(MOST) {
         let detail = format!("those of {} more cannot be used", counted(more, "picture"));
         let remedy = format!("correct them, or leave such pictures out with {LEAVE_OUT}");
-        report.said("*.txt, metadata.*", "captions of pictures", Status::Wrong { detail, remedy });
+        report.said("*.txt, tables", "captions of pictures", Status::Wrong { detail, remedy });
     }
     if survey.tables.is_empty() {
         let detail = "not needed: captions, classes, splits and boxes in one place".to_owned();
@@ -88,7 +88,11 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
     if let Some(remedy) = survey.names_remedy() {
         let (n, few) = (counted(survey.named_only.len(), "name"), first_few(&survey.named_only));
         let detail = format!("{n} without a picture ({few})");
-        report.said("metadata.*", "names in tables", Status::Wrong { detail, remedy });
+        report.said(
+            &first_few(&survey.tables),
+            "names in tables",
+            Status::Wrong { detail, remedy },
+        );
     }
     (report.into_parts(), survey.notes())
 }

@@ -4,7 +4,7 @@ use super::report::{Part, Report, Status};
 use crate::counted;
 use crate::dataset::Split;
 use crate::layouts::names;
-use crate::layouts::oxford::Parts;
+use crate::layouts::oxford::{Parts, astray};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -12,11 +12,13 @@ const FETCH: &str = "fetch the pictures and labels with `stackgan data fetch oxf
 
 pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let parts = Parts::of(dir);
-    let mut report = Report::new(dir, FETCH);
+    let [with_pictures, with_captions] =
+        astray(dir).map(|found| found.map_or_else(|| FETCH.to_owned(), |found| found.remedy()));
+    let mut report = Report::new(dir, &with_pictures);
     report.pictures(&parts.images);
     let captions = "captions by class, one a line";
     match parts.text.is_dir().then(|| parts.captions()) {
-        None => report.push(&parts.text, captions, Status::Missing { remedy: FETCH.to_owned() }),
+        None => report.push(&parts.text, captions, Status::Missing { remedy: with_captions }),
         Some(Err(error)) => report.wrong(captions, &error),
         Some(Ok(texts)) => {
             let classes: BTreeSet<u32> = texts.values().map(|(class, _)| *class).collect();
@@ -41,7 +43,7 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
         let why = "without the release's lists all pictures are taken";
         let listed = report.optional(file, ("names of one split, in order", why), || {
             let names = names(file)?;
-            Ok((format!("{} names", names.len()), names.len()))
+            Ok((counted(names.len(), "name"), names.len()))
         });
         let why = "the folders of captions say the class";
         report.classes(labels, why, (file, listed));
@@ -58,7 +60,8 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
 mod tests {
     use crate::check::{Status, check};
     use crate::layouts::oxford::tests::folder;
-    use crate::layouts::{Kind, Reading};
+    use crate::layouts::{self, Kind, Reading, oxford};
+    use crate::testing::{name_list, put};
 
     #[test]
     fn parts_are_found_missing_and_wrong() {
@@ -89,6 +92,42 @@ mod tests {
         let report = check(dir.path(), Kind::Oxford, Reading::default());
         let labels = report.parts.iter().find(|part| part.path == "imagelabels.mat").unwrap();
         assert!(matches!(labels.status, Status::Wrong { .. }), "{report}");
+    }
+
+    /// `flowers.zip` unpacks to one folder, as `birds.zip` does.
+    #[test]
+    fn archives_unpacked_by_hand_are_found_in_their_folders() {
+        let dir = folder();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("flowers")).unwrap();
+        std::fs::rename(at("text_c10"), at("flowers/text_c10")).unwrap();
+        put(&dir, "flowers/train/filenames.pickle", name_list(&["jpg/image_00001"]));
+        put(&dir, "birds/text/001.A/a.txt", "a bird\n");
+        let said = || {
+            let report = check(dir.path(), Kind::Oxford, Reading::default());
+            let error = oxford::read(dir.path(), Reading::default()).unwrap_err();
+            [report.to_string(), error.to_string()].map(|said| said.replace('\\', "/"))
+        };
+        let all = dir.path().display().to_string().replace('\\', "/");
+        let moves = format!("move text_c10 and train from {all}/flowers up into {all}");
+        assert_eq!(layouts::detect(dir.path()).unwrap(), Kind::Oxford);
+        for said in said() {
+            assert!(said.contains(&moves) && !said.contains("fetch oxford"), "{said}");
+        }
+        std::fs::create_dir(at("102flowers")).unwrap();
+        std::fs::rename(at("jpg"), at("102flowers/jpg")).unwrap();
+        for said in said() {
+            let both = format!("move jpg from {all}/102flowers up into {all}");
+            assert!(said.contains(&moves) && said.contains(&both), "{said}");
+        }
+    }
+
+    #[test]
+    fn one_name_is_counted_as_one() {
+        let dir = folder();
+        put(&dir, "train/filenames.pickle", name_list(&["jpg/image_00001"]));
+        let said = check(dir.path(), Kind::Oxford, Reading::default()).to_string();
+        assert!(said.contains("names of one split, in order: 1 name\n"), "{said}");
     }
 
     #[test]

@@ -193,14 +193,19 @@ impl fmt::Display for CheckReport {
 /// The parts that have been examined.
 pub(super) struct Report<'d> {
     dir: &'d Path,
-    /// The command that creates what is missing.
-    fetch: &'static str,
+    /// What to do about what is missing: the command that creates it, or to move it.
+    remedy: &'d str,
     parts: Vec<Part>,
 }
 
 impl<'d> Report<'d> {
-    pub(super) const fn new(dir: &'d Path, fetch: &'static str) -> Self {
-        Self { dir, fetch, parts: Vec::new() }
+    pub(super) const fn new(dir: &'d Path, remedy: &'d str) -> Self {
+        Self { dir, remedy, parts: Vec::new() }
+    }
+
+    /// Says what to do about what is missing from here on.
+    pub(super) const fn on_missing(&mut self, remedy: &'d str) {
+        self.remedy = remedy;
     }
 
     pub(super) fn into_parts(self) -> Vec<Part> {
@@ -219,7 +224,7 @@ impl<'d> Report<'d> {
             names.filter(|name| names_picture(name)).count()
         });
         let status = match pictures {
-            Ok(0) | Err(_) => Status::Missing { remedy: self.fetch.to_owned() },
+            Ok(0) | Err(_) => Status::Missing { remedy: self.remedy.to_owned() },
             Ok(n) => Status::Found { detail: counted(n, "picture") },
         };
         self.push(folder, "pictures", status);
@@ -249,7 +254,7 @@ impl<'d> Report<'d> {
         read: impl FnOnce() -> crate::Result<(String, T)>,
     ) -> Option<T> {
         if !path.is_file() {
-            self.push(path, what, Status::Missing { remedy: self.fetch.to_owned() });
+            self.push(path, what, Status::Missing { remedy: self.remedy.to_owned() });
             return None;
         }
         match read() {
@@ -308,7 +313,7 @@ impl<'d> Report<'d> {
     /// Examines a folder that should contain these files.
     pub(super) fn files(&mut self, folder: &Path, what: &'static str, names: &[String]) {
         let Ok(root) = folder.canonicalize() else {
-            return self.push(folder, what, Status::Missing { remedy: self.fetch.to_owned() });
+            return self.push(folder, what, Status::Missing { remedy: self.remedy.to_owned() });
         };
         let absent: Vec<&String> =
             names.iter().filter(|name| !matches!(inside(&root, name), Ok(Some(_)))).collect();

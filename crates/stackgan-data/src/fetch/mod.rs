@@ -216,8 +216,10 @@ fn find(
                 Ok(Found::File(archive))
             } else if Place::has(folder, item) {
                 Ok(Found::Unpacked(folder.clone()))
+            } else if let Some(folder) = Place::unpacked_in(folder, item) {
+                Ok(Found::Unpacked(folder))
             } else if item.web.is_empty() {
-                Ok(Found::ByHand)
+                Ok(by_hand(item, request.into, hear))
             } else {
                 let gives: Vec<String> = item.gives.iter().map(|any| any.join(" or ")).collect();
                 Err(Error::missing(
@@ -229,7 +231,7 @@ fn find(
             };
         }
         Some(Mirror::Web(base)) => vec![format!("{base}/{}", item.name)],
-        None if item.web.is_empty() => return Ok(Found::ByHand),
+        None if item.web.is_empty() => return Ok(by_hand(item, request.into, hear)),
         None => item.web.iter().map(|&address| address.to_owned()).collect(),
     };
     let job = Job {
@@ -242,9 +244,30 @@ fn find(
     };
     match download((client, &request.patience), &job, &addresses, hear)? {
         Download::Whole(sha256) => Ok(Found::Downloaded(path, sha256)),
-        Download::Absent(_) if item.web.is_empty() => Ok(Found::ByHand),
+        Download::Absent(_) if item.web.is_empty() => Ok(by_hand(item, request.into, hear)),
         Download::Absent(error) => Err(error),
     }
+}
+
+/// What no program can download: a person may have unpacked it in the dataset's folder.
+fn by_hand(item: &Item<'_>, into: &Path, hear: &mut Listener<'_>) -> Found {
+    if let Some(folder) = Place::unpacked_in(into, item) {
+        let at = folder.display();
+        let said =
+            format!("{}: lies unpacked in {at}; what belongs to the dataset is copied", item.name);
+        hear(&Event::Note(said));
+        return Found::Unpacked(folder);
+    }
+    if let Some(inner) = Place::packed_in(into, item) {
+        let said = format!(
+            "{}: lies unpacked in {into}, but {inner} in it does not: unpack it there, and run this again",
+            item.name,
+            into = into.display(),
+            inner = inner.display()
+        );
+        hear(&Event::Note(said));
+    }
+    Found::ByHand
 }
 
 /// Verifies existing files: downloads against the manifest, unpacked and copied files against the

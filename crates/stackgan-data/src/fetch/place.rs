@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::event::{Doing, Event, Listener, bytes};
-use super::manifest::{Item, Set};
+use super::manifest::{Item, Set, Then};
 use super::record::{FOLDER, Record};
 use super::room;
 use crate::archive::{self, Limits, Member, Unpacked};
@@ -60,6 +60,19 @@ impl Place<'_> {
     /// Whether everything that `item` provides is in `folder`.
     pub(super) fn has(folder: &Path, item: &Item<'_>) -> bool {
         item.gives.iter().all(|any| any.iter().any(|path| folder.join(path).exists()))
+    }
+
+    /// The folder in `folder` into which a person unpacked the archive, if everything that `item`
+    /// provides is there: it has the archive's name, and some programs put another of that name into
+    /// it.
+    pub(super) fn unpacked_in(folder: &Path, item: &Item<'_>) -> Option<PathBuf> {
+        by_hand(folder, item).into_iter().flatten().find(|folder| Self::has(folder, item))
+    }
+
+    /// The archive of captions in such a folder, if nobody has unpacked that.
+    pub(super) fn packed_in(folder: &Path, item: &Item<'_>) -> Option<PathBuf> {
+        let inner = by_hand(folder, item).into_iter().flatten().map(|folder| folder.join(INNER));
+        inner.into_iter().find(|inner| inner.is_file())
     }
 
     /// Unpacks an archive whose hash has been checked.
@@ -197,6 +210,13 @@ impl Place<'_> {
         move_in(children(root)?, root, self.into)?;
         record.confirm()
     }
+}
+
+/// The folders in `folder` into which a person may have unpacked the archive.
+fn by_hand(folder: &Path, item: &Item<'_>) -> Option<[PathBuf; 2]> {
+    let Then::Unpack(_) = item.then else { return None };
+    let name = item.name.split('.').next()?;
+    Some([folder.join(name), folder.join(name).join(name)])
 }
 
 /// The folder in an unpacked archive that holds what `item` provides: the top level, or a single

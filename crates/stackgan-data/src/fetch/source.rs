@@ -105,7 +105,17 @@ fn list(client: &Client, address: &str) -> Result<Option<String>> {
         status => return Err(unreadable(format!("the answer {status}"))),
     }
     let mut text = Vec::new();
-    let read = response.body_mut().as_reader().take(LONGEST).read_to_end(&mut text);
+    // One byte more than is accepted: a list that is cut would leave files unchecked.
+    let read = response.body_mut().as_reader().take(LONGEST + 1).read_to_end(&mut text);
     read.map_err(|e| unreadable(e.to_string()))?;
+    if text.len() as u64 > LONGEST {
+        return Err(Error::Unreachable {
+            what: "the mirror's list of hashes is too long".into(),
+            address: address.into(),
+            expected: format!("at most {LONGEST} bytes").into(),
+            found: "more".into(),
+            remedy: "list only the set's files there, or fetch without `--from`".to_owned(),
+        });
+    }
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }

@@ -17,8 +17,10 @@
 
 mod split;
 
+use super::deeper::{Astray, remedy};
 use super::keys::{checked_key, inside};
 use super::lists::{Absent, List, Lists, MAX_LIST, left_out};
+use super::oxford::holds_classes;
 use super::{LEAVE_OUT, Reading, Uncaptioned};
 use crate::counted;
 use crate::crop::Orientation;
@@ -30,6 +32,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use split::split_of_class;
+
+/// The folder of the pictures and of their lists.
+const PICTURES: &str = "CUB_200_2011";
 
 /// The paths of the parts of the layout.
 #[derive(Clone, Debug)]
@@ -49,7 +54,7 @@ pub(crate) struct Parts {
 impl Parts {
     /// The paths of the layout under `dir`; nothing is opened.
     pub(crate) fn of(dir: &Path) -> Self {
-        let cub = dir.join("CUB_200_2011");
+        let cub = dir.join(PICTURES);
         let text = dir.join("text");
         let old = dir.join("text_c10");
         Self {
@@ -69,6 +74,33 @@ impl Parts {
     }
 }
 
+/// What is not where it is read, but in a folder below: the pictures with their lists, and the
+/// captions with those of the release.
+pub(crate) fn astray(dir: &Path) -> [Option<Astray>; 2] {
+    let (parts, own) = (Parts::of(dir), dir.join(PICTURES));
+    let listed = parts.image_list.is_file() && parts.boxes.is_file();
+    let pictures = match (listed && parts.images.is_dir(), own.is_dir()) {
+        (true, _) => None,
+        (false, true) => {
+            let lists = ["images", "images.txt", "bounding_boxes.txt"];
+            Astray::find(&own, &lists, |folder| folder.join("images.txt").is_file())
+        }
+        (false, false) => Astray::find(dir, &[PICTURES], |folder| folder.join(PICTURES).is_dir()),
+    };
+    let birds = ["text", "text_c10", "text.zip", "train", "test"];
+    let captions = || Astray::find(dir, &birds, holds_captions);
+    [pictures, (!parts.text.is_dir()).then(captions).flatten()]
+}
+
+/// Whether a folder holds captions of birds, or the archive with them. Those of flowers lie in
+/// folders of other names.
+fn holds_captions(folder: &Path) -> bool {
+    let texts = ["text", "text_c10"].map(|name| folder.join(name));
+    let unpacked = texts.iter().any(|text| text.is_dir());
+    let flowers = texts.iter().any(|text| holds_classes(text));
+    (unpacked || folder.join("text.zip").is_file()) && !flowers
+}
+
 /// Reads the folder `dir`. No picture is opened.
 ///
 /// # Errors
@@ -82,7 +114,10 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
             dir,
             format!("the CUB layout lacks {}", counted(missing.len(), "part")),
             missing.join(", "),
-            "run `stackgan data check` on the folder to see what makes each part",
+            remedy(
+                &astray(dir),
+                "run `stackgan data check` on the folder to see what makes each part",
+            ),
         ));
     }
     let canonical = |path: &Path| path.canonicalize().map_err(|e| Error::read(path, e));

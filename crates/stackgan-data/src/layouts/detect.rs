@@ -1,13 +1,14 @@
 //! Detection of the kind of a folder from its contents.
 
-use super::folder;
+use super::deeper::folders;
 use super::kind::Kind;
 use super::reading::CLASS_NAME;
-use super::scan::pictures;
-use crate::error::counted;
+use super::scan::{pictures, slashed};
+use super::{folder, oxford};
+use crate::error::{counted, first_few, shown};
 use crate::{Error, Result};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The kind of `dir`, recognised by files and folders that only this kind has.
 ///
@@ -25,15 +26,21 @@ pub fn detect(dir: &Path) -> Result<Kind> {
     let marks: Vec<String> =
         Kind::ALL.iter().map(|kind| format!("{} ({})", kind.name(), marks(*kind))).collect();
     if found.is_empty() {
-        let pictures = pictures(dir)?;
         let (mut what, mut remedy) =
             ("the folder is of no known kind".to_owned(), REMEDY.to_owned());
         let inside = dir.join("images.txt").is_file() && dir.join("images").is_dir();
+        let below = if inside { Vec::new() } else { below(dir) };
+        // Writing to a String cannot fail.
         if inside {
             what = "this is the inside of a CUB folder".to_owned();
             remedy = "name the folder around it, in which it is called CUB_200_2011".to_owned();
-        } else if pictures > 0 {
-            // Writing to a String cannot fail.
+        } else if let Some((first, _)) = below.first() {
+            let _ = write!(what, ", but {}", first_few(&alike(dir, &below)));
+            remedy = match below.len() {
+                1 => format!("name that folder: {}", shown(first)),
+                _ => format!("name one of these folders, such as {}", shown(first)),
+            };
+        } else if let pictures @ 1.. = pictures(dir)? {
             let _ = write!(what, ": it has {} and no captions", counted(pictures, "picture"));
             remedy = format!(
                 "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
@@ -61,6 +68,39 @@ pub fn detect(dir: &Path) -> Result<Kind> {
 const REMEDY: &str =
     "state the kind with `--kind`; `stackgan data check DIR --kind KIND` shows what it needs";
 
+/// The folders below `dir` that bear the marks of a published set.
+fn below(dir: &Path) -> Vec<(PathBuf, Kind)> {
+    let mut found: Vec<(PathBuf, Kind)> = Vec::new();
+    for folder in folders(dir) {
+        if found.iter().any(|(outer, _)| folder.starts_with(outer)) {
+            continue;
+        }
+        let sets = [Kind::Cub, Kind::Oxford, Kind::Coco];
+        let kind = sets.into_iter().find(|&kind| bears_marks(&folder, kind));
+        found.extend(kind.map(|kind| (folder, kind)));
+    }
+    found
+}
+
+/// What these folders below `dir` look like, each in words.
+fn alike(dir: &Path, folders: &[(PathBuf, Kind)]) -> Vec<String> {
+    let said = |(folder, kind): &(PathBuf, Kind)| {
+        let name = slashed(folder.strip_prefix(dir).unwrap_or(folder));
+        format!("`{name}` looks like {}", title(*kind))
+    };
+    folders.iter().map(said).collect()
+}
+
+/// What a kind is called.
+const fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Cub => "CUB-200-2011",
+        Kind::Oxford => "Oxford-102",
+        Kind::Coco => "COCO 2014",
+        Kind::Folder => "a folder of your own",
+    }
+}
+
 /// A description of what is looked for.
 const fn marks(kind: Kind) -> &'static str {
     match kind {
@@ -71,7 +111,9 @@ const fn marks(kind: Kind) -> &'static str {
         Kind::Coco => {
             "train2014 or val2014; annotations/captions_*.json; or a folder images with train/filenames.pickle"
         }
-        Kind::Folder => "metadata.csv, .tsv or .jsonl, or a picture with a .txt of the same name",
+        Kind::Folder => {
+            "metadata.csv, .tsv or .jsonl, captions.csv or .txt with a header, or a picture with a .txt of the same name"
+        }
     }
 }
 
@@ -81,9 +123,9 @@ fn bears_marks(dir: &Path, kind: Kind) -> bool {
     match kind {
         Kind::Cub => folder("CUB_200_2011"),
         Kind::Oxford => {
-            let classes = ["text_c10", "text", "cvpr2016_flowers/text_c10"];
-            let classes = classes.iter().any(|text| has_class_folder(&dir.join(text)));
-            folder("jpg") && (dir.join("imagelabels.mat").is_file() || classes || listed)
+            let labelled = dir.join("imagelabels.mat").is_file() || listed;
+            let captioned = || oxford::holds_captions(dir) || oxford::astray(dir)[1].is_some();
+            folder("jpg") && (labelled || captioned())
         }
         Kind::Coco => {
             let years = folder("train2014") || folder("val2014");
@@ -97,10 +139,6 @@ fn bears_marks(dir: &Path, kind: Kind) -> bool {
 fn entries(dir: &Path) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
-}
-
-fn has_class_folder(text: &Path) -> bool {
-    entries(text).any(|name| name.starts_with("class_"))
 }
 
 fn has_caption_list(annotations: &Path) -> bool {
@@ -122,6 +160,28 @@ mod tests {
             said.contains("inside of a CUB folder") && said.contains("folder around it"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_set_that_lies_deeper_is_named() {
+        let cub = "x/birds/CUB_200_2011/images/001.A/a.jpg";
+        for (names, looks, remedy) in [
+            (&[cub][..], "`x/birds` looks like CUB-200-2011", "name that folder: "),
+            (&["x/jpg/a.jpg", "x/imagelabels.mat"], "`x` looks like Oxford-102", "x\n"),
+            (&["x/y/train2014/a.jpg", "b.png"], "`x/y` looks like COCO 2014", "x/y\n"),
+            (
+                &[cub, "coco/train2014/a.jpg"],
+                "`coco` looks like COCO 2014, `x/birds` looks like CUB-200-2011",
+                "name one of these folders, such as ",
+            ),
+        ] {
+            let said = detect(with(names).path()).unwrap_err().to_string().replace('\\', "/");
+            let (looks, ends) = (format!("of no known kind, but {looks}\n"), format!("{said}\n"));
+            assert!(said.contains(&looks) && ends.contains(remedy), "{said}");
+        }
+        let deep = with(&["x/y/z/CUB_200_2011/images/a.jpg"]);
+        let said = detect(deep.path()).unwrap_err().to_string();
+        assert!(said.contains("it has 1 picture") && !said.contains("looks like"), "{said}");
     }
 
     fn with(names: &[&str]) -> tempfile::TempDir {

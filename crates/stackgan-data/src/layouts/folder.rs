@@ -9,6 +9,7 @@
 //! DIR/train/…  test/…             the split (validation, valid, val and dev count as test)
 //! DIR/metadata.csv                file_name,text[,class,split,x,y,width,height]
 //! DIR/metadata.jsonl              {"file_name", "text": one or a list[, "class", "split", "bbox"]}
+//! DIR/captions.csv  captions.txt  tables with the headers of others, such as image,caption
 //! ```
 //!
 //! A picture may have several rows in a table; each non-empty one is a caption. They take
@@ -22,6 +23,7 @@
 
 mod class_names;
 mod found;
+mod header;
 mod near;
 mod quotes;
 mod sides;
@@ -30,6 +32,7 @@ mod table;
 
 pub(crate) use found::Origin;
 pub(crate) use survey::{Survey, has_marks};
+pub use table::is_table_of_captions;
 #[cfg(feature = "fetch")] // for what is unpacked
 pub(crate) use table::{MAX_LINE, MAX_TABLE, side};
 

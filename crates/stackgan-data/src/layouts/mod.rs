@@ -14,6 +14,7 @@
 
 pub mod coco;
 pub mod cub;
+mod deeper;
 mod detect;
 pub mod folder;
 mod keys;

@@ -18,10 +18,11 @@
 //! splits pictures, not classes, and is not used. Pictures are used whole, because there are no
 //! boxes.
 
+use super::deeper::{Astray, remedy};
 use super::keys::inside;
 use super::lists::{Absent, Lists, left_out};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
-use super::scan::{files, is_picture, stem};
+use super::scan::{children, files, is_picture, stem};
 use super::split::{Classes, divide, untested};
 use crate::counted;
 use crate::crop::Orientation;
@@ -35,6 +36,9 @@ use std::path::{Path, PathBuf};
 /// Maximum length of a `.mat` file and of the list of classes, in bytes; the real ones have a few
 /// kilobytes.
 const MAX_SMALL: u64 = 16 << 20;
+
+/// Where captions lie.
+const TEXTS: [&str; 3] = ["text_c10", "text", "cvpr2016_flowers/text_c10"];
 
 /// The paths of the parts of the layout.
 #[derive(Clone, Debug)]
@@ -54,7 +58,7 @@ pub(crate) struct Parts {
 impl Parts {
     /// The paths under `dir`; nothing is opened.
     pub(crate) fn of(dir: &Path) -> Self {
-        let texts = ["text_c10", "text", "cvpr2016_flowers/text_c10"].map(|name| dir.join(name));
+        let texts = TEXTS.map(|name| dir.join(name));
         let text = texts.iter().find(|text| text.is_dir()).unwrap_or(&texts[0]).clone();
         let beside = text.with_file_name("testclasses.txt");
         let own = dir.join("testclasses.txt");
@@ -130,6 +134,32 @@ impl Parts {
     }
 }
 
+/// Whether a folder has captions by class, below one of the names where they lie.
+pub(super) fn holds_captions(folder: &Path) -> bool {
+    TEXTS.iter().any(|text| holds_classes(&folder.join(text)))
+}
+
+/// Whether there are folders of classes in `text`.
+pub(super) fn holds_classes(text: &Path) -> bool {
+    children(text).any(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with("class_"))
+    })
+}
+
+/// What is not where it is read, but in a folder below: the pictures, and the captions with the
+/// release's lists.
+pub(crate) fn astray(dir: &Path) -> [Option<Astray>; 2] {
+    let parts = Parts::of(dir);
+    let pictures = || Astray::find(dir, &["jpg"], |folder| folder.join("jpg").is_dir());
+    let flowers = ["text_c10", "text", "cvpr2016_flowers", "train", "test", "testclasses.txt"];
+    let captions = || Astray::find(dir, &flowers, holds_captions);
+    [
+        (!parts.images.is_dir()).then(pictures).flatten(),
+        (!parts.text.is_dir()).then(captions).flatten(),
+    ]
+}
+
 /// The class number of a folder: 98 for `class_00098`.
 fn class_number(folder: &str) -> Option<u32> {
     folder.strip_prefix("class_")?.parse().ok()
@@ -161,10 +191,8 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
             absent.note(what, path.display().to_string());
         }
     }
-    absent.check(
-        dir,
-        "run `stackgan data check DIR --kind oxford` to see what makes each part".to_owned(),
-    )?;
+    let check = "run `stackgan data check DIR --kind oxford` to see what makes each part";
+    absent.check(dir, remedy(&astray(dir), check))?;
     let (mut notes, mut bare) = (Vec::new(), Vec::new());
     let texts = parts.captions()?;
     let mat = if parts.labels.is_file() { parts.mat_labels()? } else { Vec::new() };

@@ -116,6 +116,14 @@ fn is_key(name: &str) -> bool {
     stem(name).is_some_and(|(_, extension)| is_picture(&extension) || extension == "txt")
 }
 
+/// The visible entries of a folder; empty if it cannot be read.
+pub(super) fn children(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .map(|entry| entry.path())
+}
+
 /// A name and its extension in lower case: `a/b` and `jpg` for `a/b.JPG`.
 pub(crate) fn stem(name: &str) -> Option<(&str, String)> {
     let (stem, extension) = name.rsplit_once('.')?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use stackgan_data::fetch::manifest::Item;
-use stackgan_data::fetch::{Doing, Event};
+use stackgan_data::fetch::{Doing, Event, Mirror};
 use stackgan_data::{Error, Result};
 
 use crate::server::{Ask, Line, Server, head, honest};
@@ -364,4 +364,22 @@ fn a_second_download_is_announced_as_one() {
         .collect();
     let (load, check) = (Doing::Downloading, Doing::Checking);
     assert_eq!(begun, [load, check, load, check]);
+}
+
+/// Hashes behind the end of what is read would be missing without a word, and files accepted without
+/// them.
+#[test]
+fn a_list_of_hashes_that_is_too_long_is_refused_and_not_cut() {
+    const MOST: usize = 1 << 20;
+    let line = format!("{}  {NAME}\n", sha256(b"another file"));
+    for (length, refused) in [(MOST - 1, "is not the published file"), (MOST, "is too long")] {
+        let mut list = vec![b'#'; length - line.len()];
+        list.push(b'\n');
+        list.extend_from_slice(line.as_bytes());
+        let server = Server::of(vec![("SHA256SUMS", list), (NAME, body())]);
+        let (dir, from) = (tempfile::tempdir().unwrap(), Mirror::parse(&server.address).unwrap());
+        let error = fetch_all(&[FILE], dir.path(), Some(&from)).0.unwrap_err();
+        assert!(four_parts(&error).contains(refused), "{error}");
+        assert!(names(dir.path()).is_empty(), "{error}");
+    }
 }

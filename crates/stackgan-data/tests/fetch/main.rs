@@ -2,6 +2,7 @@
 //! archives.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say why they fail or skip")]
 
+mod by_hand;
 mod cuts;
 mod folders;
 mod full;

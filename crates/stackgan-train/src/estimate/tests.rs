@@ -274,6 +274,8 @@ fn every_kind_of_run_has_a_pace() {
             let plan = Plan { seconds, pace };
             assert!(plan.is_possible() && pace.grid > 0.0 && pace.save > 0.0, "{pace:?}");
             assert_eq!(folder.path().read_dir().unwrap().count(), 2, "checkpoint and model");
+            let taller = speed.with_rows(8).without_saves();
+            assert_eq!((taller.step, taller.grid), (pace.step, 2.0 * pace.grid), "twice the rows");
         }
     }
 }

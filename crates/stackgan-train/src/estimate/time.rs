@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::trial::{Effort, Timed, Trial};
 use crate::Result;
+use crate::samples::ROWS;
 
 /// Batches that are timed on a CPU where the whole one would take too long.
 const SMALL: [usize; 2] = [2, 6];
@@ -97,6 +98,12 @@ impl Speed {
         }
         let grid = trial.grid()?;
         Ok(Self { trial, step, grid })
+    }
+
+    /// The speed of a run whose grids have `more` rows than those of the dataset's captions.
+    #[must_use]
+    pub fn with_rows(self, more: usize) -> Self {
+        Self { grid: self.grid * (ROWS + more) as f64 / ROWS as f64, ..self }
     }
 
     /// Without the time of checkpoints.

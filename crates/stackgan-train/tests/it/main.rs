@@ -17,6 +17,7 @@ mod numbers;
 mod projected;
 mod reed_record;
 mod run;
+mod shown;
 mod taking_up;
 #[path = "../../../stackgan-eval/tests/it/weights.rs"]
 mod weights;

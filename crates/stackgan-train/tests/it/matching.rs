@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
+use stackgan_core::archive::Archive;
 use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::text::{CharCnnRnnConfig, CharCnnRnnEncoder, TextEncoder};
 use stackgan_core::{Recipe, Stage};
@@ -284,6 +285,29 @@ fn what_cannot_be_matched_is_refused() {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
+}
+
+/// The text encoder is the same one, so that only the image side's digest tells them apart.
+#[test]
+fn another_image_side_is_refused() {
+    let folder = Folder::new(Stage::One);
+    let one = encoder(&folder, Loss::Contrastive, 1);
+    let mut archive = Archive::from_bytes(&one.to_bytes().unwrap(), &Device::Cpu).unwrap();
+    let mut of_image = archive.tensors.iter_mut().filter(|(name, _)| name.starts_with("image."));
+    let (_, tensor) = of_image.next().unwrap();
+    *tensor = (&*tensor + 1e-3).unwrap();
+    let other = TrainedEncoder::from_bytes(&archive.to_bytes().unwrap()).unwrap();
+    assert_eq!(one.text.fingerprint(), other.text.fingerprint());
+    let (embeddings, cfg) = (embeddings(&folder, &one), matching(Stage::One, Recipe::Residual));
+    let go = |encoder, upto| {
+        go(&folder, "run", (&cfg, &embeddings, of(encoder)), upto, Policy::default())
+    };
+    go(&one, 1).unwrap();
+    let error = go(&other, 2).unwrap_err().to_string();
+    for part in ["`loss.matching`", "the encoder's image side of when", "found another one"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    go(&one, 2).unwrap();
 }
 
 /// The training diverges. The step that becomes non-finite is repeated from its file alone,

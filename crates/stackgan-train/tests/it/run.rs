@@ -148,6 +148,7 @@ impl Folder {
             stage1: None,
             device: self.device.clone(),
             start: Start::default(),
+            shown: None,
         }
     }
 

@@ -14,6 +14,7 @@ use stackgan_train::store::write_atomically;
 
 use super::wanted::Wanted;
 use crate::exit::Problem;
+use crate::version::VERSION;
 
 /// The name of the file.
 pub(super) const FILE: &str = "demo.json";
@@ -90,7 +91,7 @@ pub(super) struct Notes {
 impl Notes {
     /// Those of a demo that begins.
     pub(super) fn new(wanted: Wanted) -> Self {
-        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let version = VERSION.to_owned();
         Self { wanted, version, sittings: 0, took: Vec::new(), plans: [None; 2], scores: None }
     }
 

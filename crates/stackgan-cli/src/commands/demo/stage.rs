@@ -28,6 +28,7 @@ use crate::models::load;
 use crate::output::absolute;
 use crate::report::{laps, terms};
 use crate::run::{Record, Training, checkpoints, train_stage};
+use crate::version::VERSION;
 
 /// Shortest time between two checkpoints in seconds: a kill loses little.
 const SAVE_EVERY: f64 = 30.0;
@@ -147,6 +148,7 @@ fn setup(
         stage1,
         device,
         start: Start::default(),
+        shown: None,
     })
 }
 
@@ -166,7 +168,7 @@ fn record(path: &Path, stage: Stage, steps: u64) -> Result<Record> {
         on_nonfinite: None,
         evaluation: None,
         plan: None,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
         state: String::new(),
         steps: Some(steps),
         sittings: kept.map(|kept| kept.sittings).unwrap_or_default(),

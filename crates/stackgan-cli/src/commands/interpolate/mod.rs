@@ -20,6 +20,7 @@ use crate::output::{Answer, Form, path_text, write_file, write_pieces};
 use crate::painting::{ANIMATION, FRAMES, Painted, Painter, Sheet, check_free, seeds};
 use crate::progress::Phase;
 use crate::signals::Stopper;
+use crate::version::VERSION;
 use way::{Stop, Way, batches};
 
 /// Number of frames on the sheet.
@@ -284,7 +285,7 @@ impl Film<'_> {
             stops.map(|stop| json!({ "caption": stop.caption, "seed": stop.seed })).collect();
         json!({
             "format": "stackgan-interpolation/1",
-            "version": env!("CARGO_PKG_VERSION"),
+            "version": VERSION,
             "stops": stops,
             "frames": self.way.frames,
             "fps": self.args.fps,

@@ -11,6 +11,9 @@ use stackgan_data::fetch::hub::Repository;
 
 use crate::hub::HUB;
 
+/// What stands for a sentence where none is known.
+const SENTENCE: &str = "SENTENCE";
+
 /// Where the text encoder of a model is.
 pub(super) enum Encoder {
     Inside,
@@ -57,7 +60,7 @@ pub(super) fn card(model: &Model, name: &str, sha256: &str) -> String {
         text(info, &encoder),
         training(&stages),
         licence(sha256),
-        use_by_program(name, &encoder),
+        use_by_program(info, name, &encoder),
         use_in_rust(info, name, &encoder),
         use_in_torch(model, name),
     ]
@@ -145,15 +148,29 @@ fn licence(sha256: &str) -> String {
     )
 }
 
-fn use_by_program(name: &str, encoder: &Encoder) -> String {
+/// A sentence that suits what a model paints; `None` if the name of its dataset does not tell what that
+/// is.
+fn sentence(info: &ModelInfo) -> Option<&'static str> {
+    match info.stage2.as_ref().unwrap_or(&info.stage1).dataset.as_str() {
+        "cub" | "toy" => Some("a small bird with a red head"),
+        "oxford" => Some("a flower with large pink petals"),
+        _ => None,
+    }
+}
+
+fn use_by_program(info: &ModelInfo, name: &str, encoder: &Encoder) -> String {
     let option = match encoder {
         Encoder::Unknown => return String::new(),
         Encoder::Folder(name) => format!(" --encoder {name}"),
         Encoder::Inside | Encoder::Hub(_) => String::new(),
     };
+    let (said, like) = match sentence(info) {
+        Some(said) => (said, String::new()),
+        None => (SENTENCE, format!(", with a {SENTENCE} like the captions that it was trained on")),
+    };
     format!(
-        "From a hub repository `OWNER/{name}` of these files, or from the folder (`-m {name}`):\n\n\
-         ```\nstackgan generate -m hub:OWNER/{name}{option} -p \"a small bird with a red head\" --seeds 0-7 --grid\n```\n"
+        "From a hub repository `OWNER/{name}` of these files, or from the folder (`-m {name}`){like}:\n\n\
+         ```\nstackgan generate -m hub:OWNER/{name}{option} -p \"{said}\" --seeds 0-7 --grid\n```\n"
     )
 }
 
@@ -162,10 +179,13 @@ fn use_in_rust(info: &ModelInfo, name: &str, encoder: &Encoder) -> String {
         "let model = stackgan_core::Model::from_bytes(&std::fs::read(\"{name}/model.safetensors\")?, &Device::Cpu)?;"
     );
     match encoder {
-        Encoder::Inside => format!(
-            "\n```rust\n{read}\n\
-             let pictures = model.generate(&[\"a small bird with a red head\"], 0, Sampling::default())?;\n```\n"
-        ),
+        Encoder::Inside => {
+            let said = sentence(info).unwrap_or(SENTENCE);
+            format!(
+                "\n```rust\n{read}\n\
+                 let pictures = model.generate(&[\"{said}\"], 0, Sampling::default())?;\n```\n"
+            )
+        }
         Encoder::Hub(_) | Encoder::Folder(_) => String::new(),
         Encoder::Unknown => format!(
             "```rust\n{read}\n\

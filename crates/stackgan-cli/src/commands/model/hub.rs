@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::exit::Problem;
 use crate::models::load;
 use crate::output::{Written, write_file};
+use crate::version::VERSION;
 
 /// Writes the folder, which must be new or empty, because an existing card may have been edited by
 /// hand.
@@ -41,7 +42,7 @@ pub(super) fn export(path: &Path, folder: &Path, context: &Context) -> Result<Wr
         "text_encoder": info.encoder,
         "text_encoder_source": Encoder::of(info).source(),
         "weights_sha256": sha256,
-        "stackgan_version": env!("CARGO_PKG_VERSION"),
+        "stackgan_version": VERSION,
     });
     let config = format!("{}\n", serde_json::to_string_pretty(&config)?);
     let name = folder.file_name().map_or_else(|| "stackgan".into(), |name| name.to_string_lossy());

@@ -53,7 +53,16 @@ impl Answer for Described {
             stage("stage-I ", Stage::One.side(), &info.stage1),
         ];
         lines.extend(info.stage2.iter().map(|info| stage("stage-II", Stage::Two.side(), info)));
+        lines.push(format!("parameters {}", self.parameters.line()));
         lines
+    }
+}
+
+impl Parameters {
+    fn line(&self) -> String {
+        let low = format!("{} in the generator of stage-I", self.stage1);
+        let high = self.stage2.map(|count| format!(", {count} in that of stage-II"));
+        low + &high.unwrap_or_default()
     }
 }
 

@@ -22,6 +22,7 @@ use crate::exit::{Exit, Problem};
 use crate::output::{Answer, Form, leads_to, path_text, write_file};
 use crate::painting::{EmbeddingsAt, Given, Painter, file_name};
 use crate::progress::Phase;
+use crate::version::VERSION;
 use claim::{Claim, Source};
 use verdict::Verdict;
 
@@ -221,7 +222,7 @@ impl Session<'_> {
 
     fn about(&self, file: &Path, verdict: &'static str, why: String) -> Judged {
         let (file, arithmetic) = (path_text(file), self.arithmetic);
-        Judged { file, verdict, why, version: env!("CARGO_PKG_VERSION"), arithmetic, pixels: None }
+        Judged { file, verdict, why, version: VERSION, arithmetic, pixels: None }
     }
 
     /// Refuses to write where a link leads to a picture that is judged.
@@ -243,7 +244,7 @@ impl Session<'_> {
             width: picture.width,
             height: picture.height,
             pixels_sha256: pixels_sha256(picture),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: VERSION.to_owned(),
             arithmetic: Some(self.arithmetic.to_owned()),
             ..claim.said.clone()
         };

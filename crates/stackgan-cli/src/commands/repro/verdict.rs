@@ -5,6 +5,8 @@ use stackgan_core::Provenance;
 use stackgan_core::image::Picture;
 use stackgan_core::provenance::pixels_sha256;
 
+use crate::version::{BUILD, VERSION};
+
 /// The relation of the picture in a file, its provenance, and the picture painted here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -116,15 +118,16 @@ impl Difference {
 
 /// A possible reason why another picture was painted.
 fn reason(said: &Provenance, arithmetic: &str) -> String {
-    let (version, then) = (env!("CARGO_PKG_VERSION"), said.version.escape_debug());
+    let (version, then) = (VERSION, said.version.escape_debug());
     let here = format!("here version {version} computes with {arithmetic}");
     match &said.arithmetic {
         None => format!(
             "it was painted by version {then}, its file does not say with what arithmetic; {here}"
         ),
         Some(with) if said.version == version && with == arithmetic => format!(
-            "version ({version}) and arithmetic ({arithmetic}) are the same, so that what the file says is not how it was \
-             painted, or the two machines differ elsewhere (another GPU)"
+            "version ({version}) and arithmetic ({arithmetic}) are the same, so that another build of this version painted it \
+             (this one is {BUILD}), or what the file says is not how it was painted, or the two machines differ elsewhere \
+             (another GPU)"
         ),
         Some(with) => {
             format!("it was painted by version {then} with {}; {here}", with.escape_debug())
@@ -144,7 +147,7 @@ mod tests {
         serde_json::from_value(json!({
             "caption": "a bird", "seed": 0, "stage": 1, "width": picture.width, "height": picture.height,
             "z_scale": 1.0, "eps_scale": 1.0, "model_sha256": "", "encoder": "",
-            "pixels_sha256": pixels_sha256(picture), "version": env!("CARGO_PKG_VERSION"), "arithmetic": "cpu avx2",
+            "pixels_sha256": pixels_sha256(picture), "version": VERSION, "arithmetic": "cpu avx2",
         }))
         .unwrap()
     }
@@ -181,6 +184,11 @@ mod tests {
             Verdict::of(said, &picture(9), &other).line(said, arithmetic)
         };
         assert!(line(&said, "cpu avx2").contains("4 of 4 pixels, by 1 of 255 at most; version"));
+        assert!(
+            line(&said, "cpu avx2").contains(&format!(
+                "another build of this version painted it (this one is {BUILD})"
+            ))
+        );
         assert!(line(&said, "cpu avx512").contains("with cpu avx2; here"));
         said.version = "0.0.9".to_owned();
         assert!(line(&said, "cpu avx2").contains("by version 0.0.9 with cpu avx2; here version"));

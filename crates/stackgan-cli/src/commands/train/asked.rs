@@ -1,5 +1,5 @@
-//! What `train` is asked for, before anything is read but a run's own files: the settings and the
-//! record of a run that begins, or of one that goes on.
+//! What `train` is asked for, before anything is read but a run's own files and the options': the
+//! settings and the record of a run that begins, or of one that goes on, and sentences for its grids.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use stackgan_train::store::Store;
 
 use super::hours;
 use super::preset::Chosen;
+use super::sentences::Sentences;
 use super::writable::check_run;
 use crate::args::{Resuming, Train};
 use crate::config::{Base, Layers, environment};
@@ -30,6 +31,8 @@ pub(super) struct Asked {
     pub hours: Option<f64>,
     /// What is said of a preset that nobody typed.
     pub note: Option<String>,
+    /// Sentences of one's own for the grids.
+    pub sentences: Sentences,
 }
 
 impl Asked {
@@ -81,7 +84,8 @@ impl Asked {
             wanted.check_there()?;
         }
         let hours = hours::to_plan(args, &layers, &mut wanted, resumed.as_deref())?;
-        Ok(Self { resumed, wanted, layers, config, hours, note })
+        let sentences = Sentences::of(args, resumed.as_deref(), context.manner)?;
+        Ok(Self { resumed, wanted, layers, config, hours, note, sentences })
     }
 }
 

@@ -21,6 +21,7 @@ use super::evaluation::Evaluation;
 use super::inputs::{belongs, fit_width, folder, stage1, stay_as_given};
 use super::pretrained::{matcher, projection};
 use super::reading::{Text, small_config};
+use super::sentences::{PlannedSentences, Sentences};
 use super::{hours, start};
 use crate::args::Train;
 use crate::config::Layers;
@@ -39,6 +40,8 @@ pub(super) struct DryRun {
     settings: TrainConfig,
     data: Data,
     text: Source,
+    /// Sentences of one's own for the grids, if there are any.
+    sentences: Option<PlannedSentences>,
     /// The Stage-I model that the run would build on.
     stage1: Option<String>,
     /// The run folder; `None` for a new one.
@@ -83,7 +86,7 @@ pub(super) fn plan(
     (mut config, layers): (TrainConfig, &Layers),
     mut wanted: Record,
     (resumed, context): (Option<&Path>, &Context),
-    hours: Option<f64>,
+    (hours, sentences): (Option<f64>, &Sentences),
 ) -> Result<DryRun> {
     let stage1 = match config.stage {
         Stage::One => None,
@@ -92,7 +95,7 @@ pub(super) fn plan(
     let data = planned_data(&wanted, &config)?;
     Evaluation::check(&wanted)?;
     let (text, pretrained) =
-        planned_text(&wanted, stage1.as_ref(), (&mut config, layers), context)?;
+        planned_text(&wanted, stage1.as_ref(), (&mut config, layers), (sentences, context))?;
     let low = stage1.map(|model| model.info().stage1.net);
     if let Some(low) = &low {
         config.check_over(low)?;
@@ -101,7 +104,7 @@ pub(super) fn plan(
     let beside = (low.as_ref(), &pretrained);
     estimate::check(&config, beside, &context.device)?;
     if let Some(hours) = hours {
-        let timing = hours::Timing::begin(hours, &config, beside, context)?;
+        let timing = hours::Timing::begin((hours, sentences.len()), &config, beside, context)?;
         wanted.plan = Some(timing.fit(&mut config, (layers, data.train_pictures), None)?);
         wanted.steps = None;
     }
@@ -116,6 +119,7 @@ pub(super) fn plan(
         settings: config,
         data,
         text,
+        sentences: sentences.planned(),
         stage1: wanted.stage1.as_deref().map(path_text),
         run: resumed.or(args.run.as_deref()).map(path_text),
         goes_on: resumed.is_some(),
@@ -146,6 +150,7 @@ impl Answer for DryRun {
             self.data.line(),
             self.text.line(),
         ];
+        lines.extend(self.sentences.as_ref().map(PlannedSentences::line));
         lines.extend(self.stage1.iter().map(|model| format!("stage-I    {model}")));
         lines.push(match (&self.run, self.goes_on) {
             (Some(run), true) => format!("goes on    in {run}"),
@@ -240,9 +245,10 @@ fn planned_text(
     wanted: &Record,
     stage1: Option<&Model>,
     (config, layers): (&mut TrainConfig, &Layers),
-    context: &Context,
+    (sentences, context): (&Sentences, &Context),
 ) -> Result<(Source, Pretrained)> {
     let text = Text::choose(wanted, &folder(wanted), stage1, context)?;
+    sentences.check(&text)?;
     let projection = projection(wanted, (config, layers), context)?;
     let (source, made) = match (text, &wanted.encoder) {
         (Text::Encoder(encoder), named) => {

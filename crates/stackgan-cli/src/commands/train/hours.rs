@@ -77,12 +77,13 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    /// Measures the speed of a run. From here its hours count.
+    /// Measures the speed of a run whose grids have so many rows more than the dataset's. From here its
+    /// hours count.
     ///
     /// # Errors
     /// Code 2 if a few steps take longer than that; when memory cannot be had.
     pub(super) fn begin(
-        hours: f64,
+        (hours, more_rows): (f64, usize),
         cfg: &TrainConfig,
         (low, pretrained): Beside,
         context: &Context,
@@ -93,7 +94,7 @@ impl Timing {
         let timed = Timed { cfg, low: low.unwrap_or(&cfg.net), pretrained, device };
         let speed = Speed::measure(&timed, hours * 3600.0)
             .map_err(|error| out_of_memory(error.into(), Some(cfg.optim.batch)))?;
-        let timing = Self { hours, began, speed };
+        let timing = Self { hours, began, speed: speed.with_rows(more_rows) };
         let pace = timing.speed.without_saves();
         let plan = Plan { seconds: timing.left(), pace };
         if plan.least() <= plan.seconds {

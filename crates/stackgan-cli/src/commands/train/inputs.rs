@@ -10,14 +10,15 @@ use stackgan_core::text::{CharCnnRnnEncoder, short_fingerprint};
 use stackgan_core::{Model, Stage};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::{Damaged, Prepared};
-use stackgan_train::Pretrained;
 use stackgan_train::config::{TrainConfig, picture_size};
 use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
+use stackgan_train::{Pretrained, Shown};
 
 use super::preset::{newest_stage1, run_of};
 use super::pretrained::{matcher, projection};
 use super::reading::{Text, imported, small_encoder};
+use super::sentences::Sentences;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{Cache, FolderOptions, home, of_preset, open, read, resizing};
@@ -41,6 +42,8 @@ pub(super) struct Inputs {
     /// The networks through which losses look.
     pub pretrained: Pretrained,
     pub stage1: Option<Model>,
+    /// Sentences of one's own for the grids, with their vectors.
+    pub shown: Option<Shown>,
 }
 
 /// What is known before the inputs are.
@@ -49,6 +52,8 @@ pub(super) struct Before<'a> {
     pub origins: Option<&'a Origins>,
     /// What is said once nothing is missing, before anything is made.
     pub note: Option<&'a str>,
+    /// Sentences of one's own for the grids.
+    pub sentences: &'a Sentences,
 }
 
 impl Inputs {
@@ -69,6 +74,7 @@ impl Inputs {
             Stage::Two => Some(stage1(wanted, context)?),
         };
         let text = Text::choose(wanted, &folder(wanted), stage1.as_ref(), context)?;
+        before.sentences.check(&text)?;
         let projection = projection(wanted, (config, layers), context)?;
         if let Some(note) = before.note.filter(|_| wanted.data.as_ref().is_none_or(|d| d.exists()))
         {
@@ -107,8 +113,9 @@ impl Inputs {
             encoder_source,
             pretrained: Pretrained::default(),
             stage1: None,
+            shown: None,
         };
-        let mut small = None;
+        let (mut small, mut shown) = (None, None);
         let inputs = match text {
             Text::Imported(file) => {
                 let file = lasting(&file);
@@ -118,11 +125,13 @@ impl Inputs {
                 inputs(embeddings, None, None)
             }
             Text::Encoder(Encoder::Sentence(encoder, source)) => {
+                shown = before.sentences.shown(encoder.as_ref(), manner)?;
                 inputs(encoded_once(encoder.as_ref(), &data, &cache, manner)?, None, Some(source))
             }
             Text::Encoder(Encoder::CharCnnRnn(encoder)) => {
                 let alphabet = encoder.config().alphabet;
                 warn_unread(data.all_captions(), alphabet, manner);
+                shown = before.sentences.shown(encoder.as_ref(), manner)?;
                 inputs(encoded_once(encoder.as_ref(), &data, &cache, manner)?, Some(*encoder), None)
             }
             Text::Small => {
@@ -130,6 +139,7 @@ impl Inputs {
                 let trained = small_encoder(places, &data, (config, layers), (stopper, manner))?;
                 let encoder = trained.text.unstandardised(&context.device)?;
                 small = Some(trained);
+                shown = before.sentences.shown(&encoder, manner)?;
                 inputs(encoded_once(&encoder, &data, &cache, manner)?, Some(encoder), None)
             }
         };
@@ -138,7 +148,8 @@ impl Inputs {
         if let Some(model) = &stage1 {
             belongs(model, inputs.embeddings.encoder())?;
         }
-        Ok(Self { stage1, pretrained: Pretrained { matcher, projection }, ..inputs })
+        let pretrained = Pretrained { matcher, projection };
+        Ok(Self { stage1, pretrained, shown, ..inputs })
     }
 }
 

@@ -9,6 +9,7 @@ mod inputs;
 mod preset;
 mod pretrained;
 mod reading;
+mod sentences;
 mod start;
 mod trained;
 mod writable;
@@ -48,9 +49,10 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
     let args = &Train { features, ..args.clone() };
     let asked = Asked::of(args, context)?;
     if args.dry_run {
-        let Asked { resumed, wanted, layers, config, hours, note } = asked;
+        let Asked { resumed, wanted, layers, config, hours, note, sentences } = asked;
         let folder = resumed.as_deref();
-        let plan = dry_run::plan(args, (config, &layers), wanted, (folder, context), hours)?;
+        let more = (hours, &sentences);
+        let plan = dry_run::plan(args, (config, &layers), wanted, (folder, context), more)?;
         note.iter().for_each(|note| context.manner.say(note));
         Form::from(args.json).show(&plan)?;
         return Ok(Exit::Done);
@@ -60,15 +62,16 @@ pub(super) fn run(args: &Train, context: &Context) -> Result<Exit> {
 
 /// From the inputs to a model in a run folder.
 fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
-    let Asked { resumed, mut wanted, layers, mut config, hours, note } = asked;
+    let Asked { resumed, mut wanted, layers, mut config, hours, note, sentences } = asked;
     let end = args.max_hours.map(in_hours); // what is made before the first step counts, too
     let farewell = reading::STOPPED.to_owned();
     let stopper = Stopper::listen()?.until(end).or_end(context.manner, farewell);
     // Minutes may pass until a new run begins, but one that goes on can be refused at once.
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
     let origins = resumed.as_deref().map(origins).transpose()?.flatten();
-    let kept = Before { origins: origins.as_ref(), note: note.as_deref() };
-    let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1 } =
+    let note = note.as_deref();
+    let kept = Before { origins: origins.as_ref(), note, sentences: &sentences };
+    let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1, shown } =
         Inputs::gather(&mut wanted, (&mut config, &layers), (kept, &stopper), context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
@@ -83,6 +86,7 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
         stage1,
         device: context.device.clone(),
         start,
+        shown,
     };
     setup.check()?; // a refused setup makes no run folder
     let mut evaluation = match wanted.data.as_deref() {
@@ -108,7 +112,7 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     let timing = match hours {
         Some(hours) => {
             let beside = (low.as_ref(), &setup.pretrained);
-            Some(Timing::begin(hours, &setup.config, beside, context)?)
+            Some(Timing::begin((hours, sentences.len()), &setup.config, beside, context)?)
         }
         None => {
             let steps = setup.config.total_steps((pictures / batch) as u64);

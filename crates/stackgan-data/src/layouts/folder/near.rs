@@ -10,6 +10,7 @@ enum Slip {
     Capitals,
     Bare,
     Extension,
+    Folder,
 }
 
 /// The names of one kind of slip: their number, the first, and the picture that it is nearly of.
@@ -30,9 +31,12 @@ pub(crate) struct Near {
 
 impl Near {
     /// Looks for the pictures, given by name, that `names` may mean; none of them is a picture's.
+    /// `has_row` tells of a picture whether another name is its own: one in another folder is then
+    /// that of a picture that is gone.
     pub(super) fn of<'n>(
         names: impl Iterator<Item = &'n str>,
         pictures: impl Iterator<Item = &'n str>,
+        has_row: impl Fn(&str) -> bool,
     ) -> Self {
         let mut names = names.peekable();
         if names.peek().is_none() {
@@ -40,11 +44,15 @@ impl Near {
         }
         // Two pictures may differ in capitals only: the first is told.
         let (mut whole, mut bare) = (BTreeMap::new(), BTreeMap::new());
+        // In other folders, only one that is alone with its name can be meant.
+        let mut alone: BTreeMap<String, Option<&str>> = BTreeMap::new();
         for file in pictures {
             let lower = file.to_lowercase();
             if let Some((key, _)) = stem(&lower) {
                 bare.entry(key.to_owned()).or_insert(file);
             }
+            let others = alone.entry(own_name(&lower).to_owned());
+            others.and_modify(|file| *file = None).or_insert(Some(file));
             whole.entry(lower).or_insert(file);
         }
         let mut near = Self::default();
@@ -53,7 +61,10 @@ impl Near {
             let capitals = whole.get(&lower).map(|file| (Slip::Capitals, file));
             let lacking = || Some((Slip::Bare, bare.get(&lower)?));
             let other = || Some((Slip::Extension, bare.get(stem(&lower)?.0)?));
-            let Some((slip, file)) = capitals.or_else(lacking).or_else(other) else { continue };
+            let alone = || alone.get(own_name(&lower))?.as_ref();
+            let elsewhere = || Some((Slip::Folder, alone().filter(|file| !has_row(file))?));
+            let found = capitals.or_else(lacking).or_else(other).or_else(elsewhere);
+            let Some((slip, file)) = found else { continue };
             near.files.insert((*file).to_owned());
             let slips = || Slips { count: 0, first: name.to_owned(), file: (*file).to_owned() };
             near.slips.entry(slip).or_insert_with(slips).count += 1;
@@ -81,6 +92,8 @@ impl Near {
                 (Slip::Bare, _) => "lack the extension",
                 (Slip::Extension, 1) => "has another extension",
                 (Slip::Extension, _) => "have another extension",
+                (Slip::Folder, 1) => "is in another folder",
+                (Slip::Folder, _) => "are in another folder",
             };
             format!("{count} {how} ({} for {})", printable(first), printable(file))
         };
@@ -88,6 +101,11 @@ impl Near {
         let remedy = || format!("write names in tables as those of the files: {}", said.join(", "));
         (!said.is_empty()).then(remedy)
     }
+}
+
+/// The name of a file without its folder.
+fn own_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -99,7 +117,7 @@ mod tests {
     #[test]
     fn each_slip_is_counted_with_the_first_name() {
         let of = |names: &[&str], pictures: &[&str]| {
-            Near::of(names.iter().copied(), pictures.iter().copied())
+            Near::of(names.iter().copied(), pictures.iter().copied(), |_| false)
         };
         let pictures = ["A/p0.png", "A/p1.png", "b.c.jpg", "p2.PNG"];
         let near = of(&["A/P0.PNG", "a/p1.png", "b.c", "P2.jpg", "p3.png"], &pictures);
@@ -114,6 +132,19 @@ mod tests {
             let near = of(names, pictures);
             assert!(near.remedy().is_none() && near.count() == 0, "{names:?}");
         }
+    }
+
+    /// As Flickr8k has it: the table beside the folder of pictures.
+    #[test]
+    fn a_picture_in_another_folder_is_told_if_it_is_alone() {
+        let pictures = ["Images/a.jpg", "Images/b.jpg", "x/c.jpg", "y/c.jpg", "z/d.jpg"];
+        let names = ["a.jpg", "old/B.JPG", "c.jpg", "d.jpg", "e.jpg"];
+        let near = Near::of(names.into_iter(), pictures.into_iter(), |name| name == "z/d.jpg");
+        assert_eq!(
+            near.remedy().unwrap(),
+            "write names in tables as those of the files: 2 are in another folder (a.jpg for Images/a.jpg)"
+        );
+        assert_eq!((near.count(), near.means("x/c.jpg")), (2, false));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A survey of a user's folder, on which all decisions are based.
 
 use super::super::painted::is_painted;
-use super::super::scan::{OWN, files, is_foreign, is_picture, stem};
+use super::super::scan::{OWN, children, files, is_foreign, is_picture, names_picture, stem};
 use super::super::split::Classes;
 use super::class_names::sentences;
 use super::found::{Found, Origin};
@@ -16,6 +16,10 @@ use std::path::{Path, PathBuf};
 
 /// The file names of tables.
 const TABLES: [&str; 3] = ["metadata.csv", "metadata.tsv", "metadata.jsonl"];
+
+/// The names of files that are tables if their header is one of pictures and captions, and if there
+/// is no table of the other names beside or above them.
+const CAPTIONS: [&str; 2] = ["captions.csv", "captions.txt"];
 
 /// Maximum number of entries examined before a folder is taken not to be of this kind.
 const LOOK: usize = 50_000;
@@ -46,6 +50,8 @@ pub(crate) struct Survey {
     /// Pictures in unsupported formats.
     pub(crate) foreign: Vec<String>,
     pub(crate) tables: Vec<String>,
+    /// Files with the name of a table of captions, and another header.
+    not_tables: Vec<String>,
     /// The columns of all tables.
     pub(crate) columns: Columns,
 }
@@ -58,6 +64,7 @@ impl Survey {
     /// do, together.
     pub(crate) fn of(dir: &Path) -> Result<Self> {
         let files = files(dir)?;
+        let known = tables(&files);
         let mut survey = Self::default();
         let (mut rows, mut unread) = (BTreeMap::new(), BTreeMap::new());
         let mut texts = BTreeMap::new();
@@ -65,7 +72,7 @@ impl Survey {
         let mut namesakes = Vec::new();
         for (name, path) in files {
             let (folder, own) = name.rsplit_once('/').unwrap_or(("", &name));
-            if TABLES.contains(&own) {
+            if known.contains(&name) {
                 let read =
                     if own == "metadata.jsonl" { table::read_jsonl } else { table::read_csv };
                 let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
@@ -95,6 +102,7 @@ impl Survey {
                     texts.insert(key.to_owned(), (name, path));
                 }
                 Some((_, extension)) if is_foreign(&extension) => survey.foreign.push(name),
+                _ if CAPTIONS.contains(&own) => survey.not_tables.push(name),
                 _ => {}
             }
         }
@@ -103,7 +111,7 @@ impl Survey {
         }
         let named: BTreeSet<&str> = pictures.values().map(|(name, _)| &**name).collect();
         let others = rows.keys().map(String::as_str).filter(|name| !named.contains(name));
-        survey.near = Near::of(others, named.iter().copied());
+        survey.near = Near::of(others, named.iter().copied(), |name| rows.contains_key(name));
         for (key, (name, image)) in pictures {
             let (text, row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
             let text = text.map(|(_, path)| path);
@@ -209,6 +217,10 @@ impl Survey {
         if let Some((n, few)) = few_of(&self.texts_only, "text") {
             notes.push(format!("{n} beside no picture, not used ({few})"));
         }
+        if let Some((n, few)) = few_of(&self.not_tables, "file") {
+            let what = "no table in UTF-8 with a column of pictures and one of captions, or below another table";
+            notes.push(format!("{n} not used ({few}): {what}"));
+        }
         if let Some((n, few)) = few_of(&self.guessed, "picture") {
             notes.push(format!(
                 "captions of {n} are not UTF-8 and were read as Windows-1252 ({few}); if they look wrong, save them as UTF-8"
@@ -262,7 +274,7 @@ impl Survey {
     fn classes(&self, dir: &Path) -> Result<Vec<&str>> {
         let said: Vec<Option<&str>> =
             self.pictures.values().map(|found| found.class.as_deref()).collect();
-        if let Some(given) = whole(&said, dir, "class")? {
+        if let Some(given) = whole(&said, (dir, &self.tables), "class")? {
             return Ok(given);
         }
         // Where tables say the split, no picture lies beside it.
@@ -282,7 +294,7 @@ impl Survey {
     /// When tables, or folders, give the split of some pictures only.
     pub(super) fn splits(&self, dir: &Path) -> Result<Option<Vec<Split>>> {
         let said: Vec<Option<Split>> = self.pictures.values().map(|found| found.split).collect();
-        if let Some(splits) = whole(&said, dir, "split")? {
+        if let Some(splits) = whole(&said, (dir, &self.tables), "split")? {
             return Ok(Some(splits));
         }
         sides::of(&self.pictures, dir)
@@ -306,7 +318,11 @@ fn folder_of(key: &str, below: Below) -> &str {
 }
 
 /// The values if all pictures have one; `None` if no picture has.
-fn whole<T: Copy>(said: &[Option<T>], dir: &Path, what: &str) -> Result<Option<Vec<T>>> {
+fn whole<T: Copy>(
+    said: &[Option<T>],
+    (dir, tables): (&Path, &[String]),
+    what: &str,
+) -> Result<Option<Vec<T>>> {
     let n = said.iter().flatten().count();
     if n == 0 {
         return Ok(None);
@@ -317,7 +333,7 @@ fn whole<T: Copy>(said: &[Option<T>], dir: &Path, what: &str) -> Result<Option<V
     Err(Error::malformed(
         dir,
         format!("tables say the {what} of some pictures only"),
-        "metadata.csv, metadata.tsv or metadata.jsonl",
+        first_few(tables),
         (format!("all {} with a {what}, or none", said.len()), format!("{n} with one")),
         format!("fill in the {what} of every picture, or take the column out"),
     ))
@@ -355,10 +371,45 @@ fn alike(mut faults: Vec<Error>) -> Error {
     )
 }
 
+/// Which of the files of a folder are tables.
+fn tables(files: &BTreeMap<String, PathBuf>) -> BTreeSet<String> {
+    let is_table = |name: &str, path: &Path| {
+        let own = name.rsplit('/').next().unwrap_or(name);
+        TABLES.contains(&own)
+            || CAPTIONS.contains(&own)
+                && !is_below_a_table(name, files)
+                && !is_beside_a_picture(name, files)
+                && table::is_table_of_captions(path)
+    };
+    let found = files.iter().filter(|(name, path)| is_table(name, path));
+    found.map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether there is a table of the other names in the folder of a file, or in one above it.
+fn is_below_a_table(name: &str, files: &BTreeMap<String, PathBuf>) -> bool {
+    let mut ends = name.match_indices('/').map(|(at, slash)| at + slash.len()).chain([0]);
+    ends.any(|end| {
+        let folder = name.get(..end).unwrap_or_default();
+        TABLES.iter().any(|table| files.contains_key(&format!("{folder}{table}")))
+    })
+}
+
+/// Whether there is a picture of the same name, whose captions a file would hold.
+fn is_beside_a_picture(name: &str, files: &BTreeMap<String, PathBuf>) -> bool {
+    let Some((key, _)) = stem(name) else { return false };
+    let begins = format!("{key}.");
+    let mut alike = files.range(begins.clone()..).take_while(|(name, _)| name.starts_with(&begins));
+    alike.any(|(name, _)| names_picture(name))
+}
+
 /// Whether `dir` looks like a user's own folder: it has a table, or a picture with a text file of
 /// the same name, within two levels.
 pub(crate) fn has_marks(dir: &Path) -> bool {
-    let table = |folder: &PathBuf| TABLES.iter().any(|table| folder.join(table).is_file());
+    let table = |folder: &PathBuf| {
+        let by_header = |path: PathBuf| path.is_file() && table::is_table_of_captions(&path);
+        TABLES.iter().any(|table| folder.join(table).is_file())
+            || CAPTIONS.iter().any(|name| by_header(folder.join(name)))
+    };
     let own = dir.join(OWN); // may hold a preview's sheet and its text
     let mut level = vec![dir.to_path_buf()];
     let mut looked = 0;
@@ -413,12 +464,4 @@ impl Pairs {
             false
         }
     }
-}
-
-/// The visible entries of a folder; empty if it cannot be read.
-fn children(dir: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
-        .map(|entry| entry.path())
 }

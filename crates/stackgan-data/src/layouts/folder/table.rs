@@ -1,11 +1,12 @@
 //! The tables of a user's own folder: `metadata.csv` and `metadata.jsonl` (Hugging Face's
-//! `ImageFolder`).
+//! `ImageFolder`), and tables of captions with the headers of others.
 
+use super::header::{self, Unclear, bare, named, separator};
 use super::quotes::{self, Fault};
 use crate::captions::{MAX_CAPTION, one_line};
 use crate::counted;
 use crate::dataset::{BoundingBox, Split};
-use crate::error::{first_few, printable, untrue};
+use crate::error::{first_few, joined, printable, untrue};
 use crate::layouts::checked_key;
 use crate::{Error, Result};
 use serde::de::IgnoredAny;
@@ -112,34 +113,6 @@ impl Place<'_> {
 /// The remedy for a row whose error says what it should be.
 const CORRECT: &str = "correct the row";
 
-/// The separators of tables: Excel writes semicolons where the comma is the decimal mark.
-const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
-
-/// The separator of a table that begins so: the one that sets a column `file_name` apart, else the
-/// one that the header has most of.
-fn separator(beginning: &[u8]) -> u8 {
-    let header = beginning.split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
-    let count = |separator: u8| header.iter().filter(|b| **b == separator).count();
-    let names_files = |separator: &u8| {
-        count(*separator) > 0
-            && header.split(|b| b == separator).any(|column| {
-                let column = column.trim_ascii();
-                let quoted = column.strip_prefix(b"\"").and_then(|c| c.strip_suffix(b"\""));
-                quoted.unwrap_or(column).eq_ignore_ascii_case(b"file_name")
-            })
-    };
-    let most = || SEPARATORS.into_iter().rev().max_by_key(|separator| count(*separator));
-    SEPARATORS.into_iter().find(names_files).or_else(most).unwrap_or(b',')
-}
-
-const fn named(separator: u8) -> &'static str {
-    match separator {
-        b';' => "semicolon",
-        b'\t' => "tab",
-        _ => "comma",
-    }
-}
-
 /// Rows that cannot be read: all are counted, the first ones are listed.
 #[derive(Default)]
 struct Faults {
@@ -191,12 +164,27 @@ fn refuse(file: &Path, what: &str, (expected, found): (&str, &str), remedy: &str
     Error::malformed(file, what, "whole table", (expected, printable(found)), remedy)
 }
 
-/// Reads `metadata.csv` or `metadata.tsv`.
+/// The error about columns of which several may be meant.
+fn unclear(file: &Path, Unclear { what, name, columns }: &Unclear<'_>) -> Error {
+    let columns: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
+    let found = joined(&columns, "and");
+    let remedy = format!("name the one that holds them `{name}`");
+    let said = format!("it is not clear which column holds the {what}");
+    refuse(file, &said, (&format!("one column of {what}"), &found), &remedy)
+}
+
+/// Whether a file is a table of pictures and captions by its header, whatever it is called: `false` for
+/// one that cannot be read.
+pub fn is_table_of_captions(file: &Path) -> bool {
+    open(file).is_ok_and(|mut table| table.fill_buf().is_ok_and(header::is_of_captions))
+}
+
+/// Reads `metadata.csv`, `metadata.tsv`, or a table of captions.
 ///
 /// It has a header with `file_name` and any of `text` (or `caption`), `class` (or `label`),
-/// `split`, and `x` with `y`, `width` and `height`, in capitals or not. Between columns are commas,
-/// semicolons or tabs. Without `x` and `y`, `width` and `height` are
-/// the size of the picture and not used.
+/// `split`, and `x` with `y`, `width` and `height`, in capitals or not, or with others' names for
+/// the first two ([`header::find`]). Between columns are commas, semicolons, tabs or bars.
+/// Without `x` and `y`, `width` and `height` are the size of the picture and not used.
 pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let mut open = open(file)?;
     let separator = separator(open.fill_buf().map_err(|e| Error::read(file, e))?);
@@ -222,25 +210,27 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
         }
     };
     let header = reader.headers().map_err(|e| malformed(&e))?.clone();
+    let columns: Vec<&str> = header.iter().map(bare).collect();
     let column = |names: &[&str]| {
-        let is_named = |h: &str| names.iter().any(|name| h.trim().eq_ignore_ascii_case(name));
-        header.iter().position(is_named)
+        columns.iter().position(|column| names.iter().any(|name| column.eq_ignore_ascii_case(name)))
     };
-    let Some(name) = column(&["file_name"]) else {
-        let found = header.iter().collect::<Vec<_>>().join(", ");
-        let expected = "a column `file_name`, with commas, semicolons or tabs between columns";
+    let header::Found { files: name, texts: text } =
+        header::find(&columns).map_err(|several| unclear(file, &several))?;
+    let Some(name) = name else {
+        let found = columns.join(", ");
+        let expected = "a column `file_name` (or filename, file, image, image_name, image_path, path), with commas, \
+                        semicolons, tabs or bars between columns";
         let remedy = "name the column of pictures `file_name`, that of captions `text`";
         return Err(refuse(file, "table has no file names", (expected, &found), remedy));
     };
-    let text = column(&["text", "caption"]);
     let (class, split) = (column(&["class", "label"]), column(&["split"]));
     let bounds = ["x", "y", "width", "height"].map(|name| column(&[name]));
     let bounds = if bounds.contains(&None) { [None; 4] } else { bounds };
     let (mut table, mut faults) = (Table::default(), Faults::default());
     let used = [Some(name), text, class, split].into_iter().chain(bounds).flatten();
     let used: BTreeSet<usize> = used.collect();
-    for (i, name) in header.iter().enumerate() {
-        table.columns.note(name.trim(), if used.contains(&i) { Known::Yes } else { Known::No });
+    for (i, name) in columns.iter().enumerate() {
+        table.columns.note(name, if used.contains(&i) { Known::Yes } else { Known::No });
     }
     for (i, record) in reader.records().enumerate() {
         let record = match record {
