@@ -333,6 +333,14 @@ impl Layers {
 
     /// The error for a value that its key cannot have, with its origin.
     fn refused(&self, key: &str, message: &str) -> Problem {
+        let lacks = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        if let Some(field) = lacks {
+            // The path of what has no table around it is a dot.
+            let key = if key == "." { field.to_owned() } else { format!("{key}.{field}") };
+            let remedy = "add it; `stackgan config presets --print NAME` has every setting";
+            let (what, parts) = (format!("setting `{key}` is missing"), ("a value", "none"));
+            return Problem::usage(what, "from: all settings together", parts, remedy);
+        }
         let value = self.values.iter().find(|(known, _)| {
             *known == key || known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))
         });
@@ -352,11 +360,7 @@ impl Layers {
             Some((value, _)) => value.to_string(),
             None => found.to_owned(),
         };
-        // A whole table that is missing has no key.
-        let what = match key {
-            "." => "the settings cannot be used".to_owned(),
-            key => format!("setting `{key}` cannot be used"),
-        };
+        let what = format!("setting `{key}` cannot be used");
         let remedy =
             "change it; `stackgan config presets --print NAME` says what each setting can be";
         Problem::usage(what, place, (expected, found), remedy)
