@@ -11,6 +11,7 @@ use stackgan_core::generator_noise::GeneratorNoise;
 use stackgan_core::generators::{self, Low};
 use stackgan_core::noise::Noise;
 use stackgan_core::{Model, NetConfig, Params, Recipe};
+use stackgan_data::crop::decode;
 
 use crate::common::{WORLD, archive, done, failed, golden, stackgan, training};
 use crate::errors::four_parts;
@@ -354,9 +355,24 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
     // from sentences.
     let run = WORLD.root().join("hub-run");
     done(dir.path(), &training("1", "2", &run));
-    done(dir.path(), &["model", "export", run.to_str().unwrap(), "--hub", "toy"]);
+    let (name, said) = (run.to_str().unwrap(), ["-p", "a red *bird*", "-p", "a bird\nof blue"]);
+    let export = ["model", "export", name, "--hub", "toy"];
+    done(dir.path(), &[&export[..], &said].concat());
     let card = std::fs::read_to_string(dir.path().join("toy/README.md")).unwrap();
+    let sheet = std::fs::read(dir.path().join("toy/samples.png")).unwrap();
+    let sheet = decode(&sheet, Path::new("samples.png")).unwrap();
+    let paint = ["generate", "-m", name, "-p", "a bird\nof blue", "--seed", "4", "-q"];
+    let painted = done(dir.path(), &paint);
+    let painted = std::fs::read(dir.path().join(painted.trim())).unwrap();
+    let painted = decode(&painted, Path::new("picture")).unwrap();
+    assert_eq!(sheet.dimensions(), (5 * 66 + 2, 2 * 66 + 2));
+    let last = |x, y| *sheet.get_pixel(2 + 4 * 66 + x, 2 + 66 + y);
+    assert!(painted.enumerate_pixels().all(|(x, y, pixel)| *pixel == last(x, y)));
+    let many = [&export[..4], &["x"], &["-p", "a bird"].repeat(9)].concat();
+    assert_eq!(failed(dir.path(), &many).0, 2);
+    assert!(!hub.join("samples.png").exists() && !dir.path().join("x").exists());
     for part in [
+        "(samples.png)\n\nThe sentences, from the top, with seeds 0 to 4:\n\n    a red *bird*\n    a bird of blue\n\n",
         "Recipe: `residual`",
         "2 steps of 2 pictures, seed",
         "stackgan generate -m hub:OWNER/toy -p \"a small bird",

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use stackgan_core::Stage;
 
+use super::parsers::sentence;
+
 /// Model files.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Model {
@@ -60,6 +62,9 @@ pub(crate) enum Model {
         /// README.md
         #[arg(long, value_name = "DIR", conflicts_with = "out")]
         hub: Option<PathBuf>,
+        /// A sentence whose pictures the folder's README.md shows; can be repeated, eight at most
+        #[arg(short, long, value_name = "TEXT", value_parser = sentence(), requires = "hub")]
+        prompt: Vec<String>,
         /// Files for ONNX runtimes
         #[command(flatten)]
         onnx: Onnx,

@@ -11,6 +11,9 @@ use stackgan_data::fetch::hub::Repository;
 
 use crate::hub::HUB;
 
+/// The file of pictures beside the card.
+pub(super) const SAMPLES: &str = "samples.png";
+
 /// What stands for a sentence where none is known.
 const SENTENCE: &str = "SENTENCE";
 
@@ -47,8 +50,8 @@ impl Encoder {
     }
 }
 
-/// The card of a model called `name`, whose file has this hash.
-pub(super) fn card(model: &Model, name: &str, sha256: &str) -> String {
+/// The card of a model called `name`, whose file has this hash, with its pictures of `prompts`.
+pub(super) fn card(model: &Model, name: &str, sha256: &str, prompts: &[String]) -> String {
     let info = model.info();
     let encoder = Encoder::of(info);
     let stages = [(Stage::One, Some(&info.stage1)), (Stage::Two, info.stage2.as_ref())];
@@ -56,6 +59,7 @@ pub(super) fn card(model: &Model, name: &str, sha256: &str) -> String {
         stages.into_iter().filter_map(|(stage, info)| Some((stage, info?))).collect();
     [
         description(model, name),
+        pictures(prompts),
         sizes(&stages),
         text(info, &encoder),
         training(&stages),
@@ -81,6 +85,22 @@ fn description(model: &Model, name: &str) -> String {
          # {name}\n\n\
          A StackGAN (Zhang et al., ICCV 2017, arXiv 1612.03242) that paints {pixels}x{pixels} pictures from sentences. Recipe: `{recipe}`, \
          the networks of {source}. Dataset: `{dataset}`.\n\n"
+    )
+}
+
+fn pictures(prompts: &[String]) -> String {
+    if prompts.is_empty() {
+        return String::new();
+    }
+    // As code, in which nothing has a meaning in Markdown.
+    let line = |said: &String| {
+        let words: Vec<&str> = said.split_whitespace().collect();
+        format!("    {}\n", words.join(" "))
+    };
+    let rows: String = prompts.iter().map(line).collect();
+    format!(
+        "![A row of five pictures for each sentence]({SAMPLES})\n\n\
+         The sentences, from the top, with seeds 0 to 4:\n\n{rows}\n"
     )
 }
 

@@ -34,9 +34,9 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
             };
             Form::from(json).show(&written)?;
         }
-        args::Model::Export { model, out, hub, onnx, json } => {
+        args::Model::Export { model, out, hub, prompt, onnx, json } => {
             let written = match hub {
-                Some(folder) => hub::export(&model, &folder, context)?,
+                Some(folder) => hub::export(&model, &folder, &prompt, context)?,
                 None if onnx.generator.is_some() || onnx.onnx_encoder.is_some() => {
                     onnx::export(&model, &onnx, context)?
                 }
