@@ -1,4 +1,4 @@
-//! Models of the hub: `-m hub:OWNER/NAME`, with a hub on this machine.
+//! Models and datasets of the hub: `hub:OWNER/NAME`, with a hub on this machine.
 
 use std::io;
 use std::path::Path;
@@ -132,4 +132,152 @@ fn a_model_of_the_hub_paints_and_is_trained_on() {
     assert_eq!(code, Some(0), "{said}");
     let record = std::fs::read_to_string(dir.join("two/run.json")).unwrap();
     assert!(record.contains("\"hub:me/toy\""), "{record}");
+}
+
+/// A hub of datasets: for each repository and revision the names of files, all of them fixtures.
+const DATASETS: &[(&str, &[&str])] = &[
+    (
+        "me/birds/revision/main",
+        &[
+            "README.md",
+            "data/train-00000-of-00002.parquet",
+            "data/train-00001-of-00002.parquet",
+            "data/test-00000-of-00001.parquet",
+        ],
+    ),
+    ("me/zipped/revision/main", &["README.md", "birds.zip"]),
+    (
+        "me/zipped/revision/refs%2Fconvert%2Fparquet",
+        &[
+            "default/train/train-00000-of-00002.parquet",
+            "default/train/train-00001-of-00002.parquet",
+            "default/test/test-00000-of-00001.parquet",
+        ],
+    ),
+    (
+        "me/many/revision/v1",
+        &[
+            "data/en/train-00000-of-00002.parquet",
+            "data/de/train-00000-of-00002.parquet",
+            "data/de/test-00000-of-00001.parquet",
+        ],
+    ),
+    // Its own files come first.
+    ("me/birds/revision/refs%2Fconvert%2Fparquet", &["other/train-00000-of-00002.parquet"]),
+    ("me/none/revision/main", &["README.md"]),
+    ("me/hostile/revision/main", &["../../train-00000-of-00002.parquet"]),
+];
+
+fn datasets() -> Server {
+    let shard = |name: &str| {
+        let name = name.rsplit('/').next().unwrap();
+        let shards = Path::new(env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(shards.join("../stackgan-data/tests/fixtures/shards").join(name)).ok()
+    };
+    Server::start(move |ask: &Ask, line: &mut Line| -> io::Result<()> {
+        let listing = DATASETS.iter().find_map(|(repository, names)| {
+            let asked = format!("/api/datasets/{repository}?blobs=true");
+            let file = |name: &&str| {
+                let size = shard(name).unwrap_or_default().len();
+                format!(r#"{{"rfilename": "{name}", "size": {size}}}"#)
+            };
+            let files: Vec<String> = names.iter().map(file).collect();
+            let listing = format!(r#"{{"sha": "{COMMIT}", "siblings": [{}]}}"#, files.join(", "));
+            (ask.path == asked).then(|| listing.into_bytes())
+        });
+        let is_file = ask.path.starts_with("/datasets/me/")
+            && ask.path.contains(&format!("/resolve/{COMMIT}/"));
+        let Some(body) = listing.or_else(|| shard(&ask.path).filter(|_| is_file)) else {
+            return line.send(head(404, "Content-Length: 0").as_bytes());
+        };
+        let (head, rest) = honest(ask, &body, Some("\"e\""));
+        line.send(head.as_bytes())?;
+        line.send(rest)
+    })
+}
+
+#[test]
+fn a_dataset_of_the_hub_becomes_a_folder() {
+    let server = datasets();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let unpacked = |server: Option<&Server>, name: &str, out: &str| {
+        let (code, said, told) = with(server, dir, &["data", "unpack", name, "--out", out]);
+        assert_eq!(code, Some(0), "{told}");
+        let rest = said.strip_prefix(&format!("{out}: ")).unwrap().to_owned();
+        let table = std::fs::read(dir.join(out).join("metadata.jsonl")).unwrap();
+        (rest, table, told)
+    };
+    let (said, table, _) = unpacked(Some(&server), "hub:me/birds", "birds");
+    assert_eq!(said, "12 pictures with 12 captions, 3 classes, split into train, test\n");
+    let asked = server.asked().len();
+    assert_eq!(asked, 4, "a list and three files");
+    // What is there already is not asked for, nor is anything before the folder is known to be free.
+    assert_eq!(unpacked(Some(&server), "hub:me/birds", "again").1, table);
+    assert_eq!(server.asked().len(), asked + 1);
+    let taken = ["data", "unpack", "hub:me/zipped", "--out", "birds"];
+    assert_eq!(with(Some(&server), dir, &taken).0, Some(2));
+    assert_eq!(server.asked().len(), asked + 1);
+    let (again, whole, told) = unpacked(Some(&server), "hub:me/zipped", "zipped");
+    assert!(told.contains("those that the hub makes of it are taken"), "{told}");
+    assert!(again == said && whole == table);
+    let (said, _, _) = unpacked(Some(&server), "hub:me/many@v1/data/en", "en");
+    assert!(said.ends_with("3 classes, no split\n"), "{said}");
+    unpacked(Some(&server), "hub:me/many@v1/data/de", "de");
+    drop(server);
+    // Other programs keep links to files in the cache.
+    let kept = dir.join("cache/hub/datasets--me--birds");
+    let file = kept.join(format!("snapshots/{COMMIT}/data/test-00000-of-00001.parquet"));
+    std::fs::rename(&file, kept.join("blob")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("../../../blob", &file).unwrap();
+    #[cfg(not(unix))]
+    std::fs::rename(kept.join("blob"), &file).unwrap();
+    let (_, again, told) = unpacked(None, "hub:me/birds", "offline");
+    assert!(again == table && told.contains("offline, 3 files are taken"), "{told}");
+    assert_eq!(unpacked(None, "hub:me/zipped", "offline-zipped").1, table);
+    let mixed = ["data", "unpack", "hub:me/many@v1", "--out", "mixed"];
+    assert_eq!(with(None, dir, &mixed).0, Some(2));
+}
+
+#[test]
+fn datasets_of_the_hub_that_cannot_be_had_are_told() {
+    let server = datasets();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    for (server, name, code, parts) in [
+        (
+            Some(&server),
+            "hub:me/many@v1",
+            2,
+            [
+                "2 folders of hub:me/many@v1/data: de, en",
+                "name one of them: hub:me/many@v1/data/de",
+            ],
+        ),
+        (Some(&server), "hub:me/none", 4, ["has none of the files", "it has README.md"]),
+        (
+            Some(&server),
+            "hub:me/birds/other",
+            4,
+            ["hub:me/birds/other has none", "data/train-00000-of-00002.parquet"],
+        ),
+        (Some(&server), "hub:me/hostile", 3, ["names a file that is not safe", "../../train"]),
+        (Some(&server), "hub:me/gone", 4, ["404", "needs a token"]),
+        (
+            Some(&server),
+            "hub:me/birds/../x",
+            2,
+            ["no name of a dataset on the hub", "hub:OWNER/NAME"],
+        ),
+        (None, "hub:me/birds", 4, ["HF_HUB_OFFLINE is set", "files of me/birds"]),
+    ] {
+        let (found, _, told) = with(server, dir, &["data", "unpack", name, "--out", "out", "-q"]);
+        assert_eq!(found, Some(code), "{name}: {told}");
+        four_parts(&told, "");
+        for part in parts {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        assert!(!dir.join("out").exists());
+    }
 }

@@ -155,7 +155,8 @@ pub(crate) enum FetchSet {
 /// Turn Parquet files or tars into a folder of captioned pictures.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Unpack {
-    /// Files (.parquet, .tar, .tar.gz, .tgz), or folders with such files
+    /// Files (.parquet, .tar, .tar.gz, .tgz), folders with such files, or `hub:OWNER/NAME` for those
+    /// of a dataset on the Hugging Face hub
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// The folder to write; it must be new or empty

@@ -2,13 +2,15 @@
 //!
 //! Addresses and the layout of the cache come from `hf-hub`. The download itself is our own,
 //! because `hf-hub` 0.5 ignores `HF_TOKEN`, has no offline mode, appends to a partial file even if
-//! the server ignores the range, and verifies no hash. A file that is complete in the cache is used
-//! without any request.
+//! the server ignores the range, and verifies no hash. What is complete in the cache
+//! is not fetched again.
 
-use std::fmt;
+mod dataset;
+mod repository;
+
 use std::path::{Path, PathBuf};
 
-use hf_hub::{Cache, Repo, RepoType};
+use hf_hub::Cache;
 use serde::Deserialize;
 
 use super::download::{Download, download};
@@ -16,61 +18,19 @@ use super::event::Listener;
 use super::hash::Pinned;
 use super::http::Client;
 use super::job::Job;
-use super::lock::{Alone, lock};
+use super::lock::{Alone, Lock, lock};
 use super::patience::Patience;
 use super::side::is_loopback;
 use crate::formats::read_bounded;
 use crate::whole_folder::make_folder;
 use crate::{Error, Result};
 
+pub use repository::{DatasetFiles, Repository};
+
 /// The address of the Hub, unless `HF_ENDPOINT` is set.
 const ENDPOINT: &str = "https://huggingface.co";
 /// Maximum length of a repository's list of files, in bytes.
-const LONGEST: u64 = 16 << 20;
-
-/// A model on the Hub: `OWNER/NAME`, or `OWNER/NAME@REVISION` for a branch, tag or commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repository {
-    name: String,
-    revision: String,
-}
-
-impl Repository {
-    /// Parses a name.
-    ///
-    /// # Errors
-    /// [`Error::Config`] when it is not a valid name of the Hub.
-    pub fn parse(text: &str) -> Result<Self> {
-        let (name, revision) = text.split_once('@').unwrap_or((text, "main"));
-        let word = |word: &str| {
-            let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-            plain
-                && (1..=96).contains(&word.len())
-                && !word.starts_with('.')
-                && !word.contains("..")
-        };
-        let parts: Vec<&str> = name.split('/').collect();
-        if (1..=2).contains(&parts.len()) && parts.into_iter().all(word) && word(revision) {
-            return Ok(Self { name: name.to_owned(), revision: revision.to_owned() });
-        }
-        Err(Error::config(
-            "no name of a model on the hub",
-            ("hub:OWNER/NAME or hub:OWNER/NAME@REVISION", format!("`hub:{}`", text.escape_debug())),
-            "give the owner of the repository and its name",
-        ))
-    }
-
-    fn repo(&self) -> Repo {
-        Repo::with_revision(self.name.clone(), RepoType::Model, self.revision.clone())
-    }
-}
-
-impl fmt::Display for Repository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        if self.revision == "main" { Ok(()) } else { write!(f, "@{}", self.revision) }
-    }
-}
+const LONGEST: u64 = 64 << 20;
 
 /// A file of a repository.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +94,16 @@ struct Sibling {
 struct Lfs {
     sha256: Option<String>,
     size: Option<u64>,
+}
+
+impl Sibling {
+    /// Its length and SHA-256, as far as they are known.
+    fn facts(&self) -> (Option<u64>, Option<&str>) {
+        match &self.lfs {
+            Some(lfs) => (lfs.size.or(self.size), lfs.sha256.as_deref()),
+            None => (self.size, None),
+        }
+    }
 }
 
 impl Hub {
@@ -235,12 +205,7 @@ impl Hub {
                 return Ok(folder);
             }
             let needed: Vec<&str> = wanted.iter().filter(|w| w.needed).map(|w| w.name).collect();
-            return Err(Error::missing(
-                &self.cache.path().join(repository.repo().folder_name()),
-                format!("hub:{repository} is not in the cache, and HF_HUB_OFFLINE is set"),
-                needed.join(", "),
-                "fetch it once with HF_HUB_OFFLINE unset; or give a folder that holds it",
-            ));
+            return Err(self.not_kept(repository, &needed.join(", ")));
         }
         self.fetched(repository, layout, hear).map_err(|error| {
             match self.kept(repository, wanted, Enough::Needed) {
@@ -258,59 +223,93 @@ impl Hub {
         hear: &mut Listener<'_>,
     ) -> Result<PathBuf> {
         let wanted = layout.files;
-        let cached = self.cache.repo(repository.repo());
-        let home = self.cache.path().join(repository.repo().folder_name());
-        make_folder(&home)?;
-        let alone = Alone {
-            what: &format!("hub:{repository} is being downloaded"),
-            expected: "one download of a model at a time",
-            remedy: "wait for it, and run this again",
-        };
-        let _lock = lock(&home, &alone)?;
+        let home = self.home(repository);
+        let (_lock, client) = self.locked(repository)?;
         if let Some(folder) = self.kept(repository, wanted, Enough::All) {
             return Ok(folder); // downloaded in the meantime
         }
-        let client = Client::with_token(&self.patience, self.token.as_deref(), &self.endpoint);
         let listing = self.listing(repository, &client, hear)?;
-        let folder = cached.pointer_path(&listing.sha);
+        let folder = self.cache.repo(repository.repo()).pointer_path(&listing.sha);
         for wanted in wanted {
-            let path = folder.join(wanted.name);
-            let Some(file) = listing.siblings.iter().find(|file| file.rfilename == wanted.name)
-            else {
-                if wanted.needed {
-                    let what = format!("hub:{repository} has no {}", wanted.name);
-                    return Err(Error::missing(&path, what, layout.expected, layout.remedy));
-                }
-                let mark = absent(&home, &listing.sha, wanted);
-                make_folder(mark.parent().unwrap_or(&home))?;
-                std::fs::write(&mark, "").map_err(|e| Error::write(&mark, e))?;
-                continue;
-            };
-            if path.is_file() {
+            let found = listing.siblings.iter().find(|file| file.rfilename == wanted.name);
+            if let Some(file) = found {
+                self.fetch_file((repository, &listing.sha), (file, wanted.most), &client, hear)?;
                 continue;
             }
-            make_folder(path.parent().unwrap_or(&folder))?;
-            let (size, sha256) = match &file.lfs {
-                Some(lfs) => (lfs.size.or(file.size), lfs.sha256.as_deref()),
-                None => (file.size, None),
-            };
-            let address = format!(
-                "{}/{}/resolve/{}/{}",
-                self.endpoint, repository.name, listing.sha, wanted.name
-            );
-            let job = Job {
-                name: wanted.name,
-                pinned: Pinned::of(size, sha256.filter(|sha256| is_hex(sha256, 64))),
-                cap: size.unwrap_or(wanted.most).min(wanted.most),
-                path: &path,
-                after: 0,
-                by_hand: Some(&[]),
-            };
-            self.get(&client, &job, &address, hear)?;
+            if wanted.needed {
+                let what = format!("hub:{repository} has no {}", wanted.name);
+                let path = folder.join(wanted.name);
+                return Err(Error::missing(&path, what, layout.expected, layout.remedy));
+            }
+            let mark = absent(&home, &listing.sha, wanted);
+            make_folder(mark.parent().unwrap_or(&home))?;
+            std::fs::write(&mark, "").map_err(|e| Error::write(&mark, e))?;
         }
-        // Last, because this reference marks the files as complete.
-        cached.create_ref(&listing.sha).map_err(|e| Error::write(&folder, e))?;
+        self.complete(repository, &listing.sha)?;
         Ok(folder)
+    }
+
+    /// The folder of a repository in the cache.
+    fn home(&self, repository: &Repository) -> PathBuf {
+        self.cache.path().join(repository.repo().folder_name())
+    }
+
+    /// What a download begins with: a lock on the repository's folder, and what asks the Hub.
+    fn locked(&self, repository: &Repository) -> Result<(Lock, Client)> {
+        let home = self.home(repository);
+        make_folder(&home)?;
+        let alone = Alone {
+            what: &format!("hub:{repository} is being downloaded"),
+            expected: "one download of a repository at a time",
+            remedy: "wait for it, and run this again",
+        };
+        let lock = lock(&home, &alone)?;
+        let client = Client::with_token(&self.patience, self.token.as_deref(), &self.endpoint);
+        Ok((lock, client))
+    }
+
+    /// Downloads a file of a commit, unless it is in the cache.
+    fn fetch_file(
+        &self,
+        (repository, commit): (&Repository, &str),
+        (file, most): (&Sibling, u64),
+        client: &Client,
+        hear: &mut Listener<'_>,
+    ) -> Result<()> {
+        let folder = self.cache.repo(repository.repo()).pointer_path(commit);
+        let path = folder.join(&file.rfilename);
+        if path.is_file() {
+            return Ok(());
+        }
+        make_folder(path.parent().unwrap_or(&folder))?;
+        let (size, sha256) = file.facts();
+        let address =
+            format!("{}/{}", self.endpoint, repository.file_path(commit, &file.rfilename));
+        let job = Job {
+            name: &file.rfilename,
+            pinned: Pinned::of(size, sha256.filter(|sha256| is_hex(sha256, 64))),
+            cap: size.unwrap_or(most).min(most),
+            path: &path,
+            after: 0,
+            by_hand: Some(&[]),
+        };
+        self.get(client, &job, &address, hear)
+    }
+
+    /// Records, when all files are there, of which commit they are.
+    fn complete(&self, repository: &Repository, commit: &str) -> Result<()> {
+        let cached = self.cache.repo(repository.repo());
+        cached.create_ref(commit).map_err(|e| Error::write(&self.home(repository), e))
+    }
+
+    /// The error of what is not in the cache, where nothing must be fetched.
+    fn not_kept(&self, repository: &Repository, expected: &str) -> Error {
+        Error::missing(
+            &self.home(repository),
+            format!("hub:{repository} is not in the cache, and HF_HUB_OFFLINE is set"),
+            expected,
+            "fetch it once with HF_HUB_OFFLINE unset; or give a folder that holds it",
+        )
     }
 
     /// The folder of a revision in the cache, if enough is there.
@@ -320,14 +319,7 @@ impl Hub {
         wanted: &[Wanted<'_>],
         enough: Enough,
     ) -> Option<PathBuf> {
-        let home = self.cache.path().join(repository.repo().folder_name());
-        let revision = &repository.revision;
-        // A commit stands for itself: Python's programs write no reference for it.
-        let commit = if is_hex(revision, 40) {
-            revision.to_ascii_lowercase()
-        } else {
-            std::fs::read_to_string(home.join("refs").join(revision)).ok()?.trim().to_owned()
-        };
+        let (home, commit) = (self.home(repository), self.commit(repository)?);
         let folder = self.cache.repo(repository.repo()).pointer_path(&commit);
         let spared = |wanted: &Wanted<'_>| match enough {
             Enough::All => absent(&home, &commit, wanted).exists(),
@@ -339,6 +331,17 @@ impl Hub {
         wanted.iter().all(there).then_some(folder)
     }
 
+    /// The commit of a revision, as far as the cache knows it.
+    fn commit(&self, repository: &Repository) -> Option<String> {
+        let revision = repository.revision();
+        // A commit stands for itself: Python's programs write no reference for it.
+        if is_hex(revision, 40) {
+            return Some(revision.to_ascii_lowercase());
+        }
+        let reference = self.home(repository).join("refs").join(revision);
+        Some(std::fs::read_to_string(reference).ok()?.trim().to_owned())
+    }
+
     /// The current commit and files of a revision.
     fn listing(
         &self,
@@ -346,12 +349,10 @@ impl Hub {
         client: &Client,
         hear: &mut Listener<'_>,
     ) -> Result<Listing> {
-        let folder = self.cache.path().join(repository.repo().folder_name());
-        let path = folder.join(format!("files-of-{}.json", repository.revision));
+        let revision = repository.revision().replace('/', "-");
+        let path = self.home(repository).join(format!("files-of-{revision}.json"));
         let name = format!("the list of files of hub:{repository}");
-        let Repository { name: model, revision } = repository; // nothing in them needs escaping
-        let address =
-            format!("{}/api/models/{model}/revision/{revision}?blobs=true", self.endpoint);
+        let address = format!("{}/{}", self.endpoint, repository.listing_path());
         let pinned = Pinned::of(None, None);
         let job = Job { name: &name, pinned, cap: LONGEST, path: &path, after: 0, by_hand: None };
         self.get(client, &job, &address, hear)?;
@@ -384,15 +385,14 @@ impl Hub {
             Ok(Download::Absent(error)) => error,
             Err(error) => error,
         };
-        if let Error::Unreachable { found, remedy, .. } = &mut failed {
-            let refused = [401, 403, 404].map(|code| format!("the answer {code}:"));
-            let refused = refused.iter().any(|answer| found.contains(answer));
+        let refused = is_refused(&failed);
+        if let Error::Unreachable { remedy, .. } = &mut failed {
             *remedy = match (refused, &self.token) {
                 (false, _) => format!(
                     "{remedy}; HF_ENDPOINT names another hub, and a folder with the files will do instead of hub:"
                 ),
                 (true, None) => {
-                    "check the name; a private or gated model needs a token: set HF_TOKEN"
+                    "check the name; what is private or gated needs a token: set HF_TOKEN"
                         .to_owned()
                 }
                 (true, Some(_)) => {
@@ -402,6 +402,12 @@ impl Hub {
         }
         Err(failed)
     }
+}
+
+/// Whether the Hub refused what was asked for, or does not have it.
+fn is_refused(error: &Error) -> bool {
+    let Error::Unreachable { found, .. } = error else { return false };
+    [401, 403, 404].iter().any(|code| found.contains(&format!("the answer {code}:")))
 }
 
 /// The empty file by which the hub's own programs record that a commit lacks a file:
@@ -448,24 +454,6 @@ fn is_hex(text: &str, digits: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_the_hub_are_told_from_others() {
-        for (text, shown) in [
-            ("sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
-            ("gpt2", "gpt2"),
-            ("a/b@main", "a/b"),
-            ("a/b@v1.0", "a/b@v1.0"),
-        ] {
-            assert_eq!(Repository::parse(text).unwrap().to_string(), shown);
-        }
-        for bad in [
-            "", "/", "a/", "/b", "a/b/c", "a/..", "../b", "a/b@", "a/b@../x", "a b", "a/b?x",
-            "a/.b", "é/b",
-        ] {
-            assert!(Repository::parse(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn tokens_go_over_safe_lines_only() {

@@ -6,7 +6,7 @@
 //! Each file of the [`manifest`] is skipped if what it provides already exists. Otherwise it is
 //! taken from the given folder or mirror, or from its own addresses, checked against the known
 //! hashes, unpacked and recorded. Files that only a person can download are listed in the
-//! [`Report`]. [`hub`] downloads models from the Hugging Face Hub in the same way.
+//! [`Report`]. [`hub`] downloads models and datasets from the Hugging Face Hub in the same way.
 
 mod download;
 mod event;

@@ -20,7 +20,7 @@ use crate::whole_folder::{Growing, Made};
 use crate::{Error, Result};
 
 /// What is made, while it is unfinished.
-const MADE: Made =
+pub(super) const MADE: Made =
     Made { over: "pictures are not unpacked over what is there", prefix: ".unpack-partial-" };
 /// The table, and the list of where each picture came from.
 const TABLE: &str = "metadata.jsonl";

@@ -29,6 +29,7 @@ use crate::error::{counted, printable};
 use crate::fetch::{Doing, Event, Listener, bytes, room};
 use crate::layouts::side;
 use crate::prepared::Damaged;
+use crate::whole_folder::refuse_occupied;
 use columns::Found;
 use folder::{Counts, Folder, Origin};
 use sources::{Format, Shard};
@@ -60,6 +61,23 @@ pub struct Report {
     pub splits: Vec<String>,
     /// Sentences about what was decided and left out.
     pub notes: Vec<String>,
+}
+
+/// Whether a file with this name is taken for a shard that this build can read.
+pub fn is_shard(name: &str) -> bool {
+    match sources::by_name(Path::new(name)) {
+        Some(Format::Parquet) => cfg!(feature = "parquet"),
+        Some(Format::Tar) => true,
+        None => false,
+    }
+}
+
+/// Checks that a folder can be written: [`unpack`] does so too.
+///
+/// # Errors
+/// [`crate::Error::Config`] if it exists and is not an empty folder.
+pub fn check_free(out: &Path) -> Result<()> {
+    refuse_occupied(out, folder::MADE)
 }
 
 /// Unpacks shards into a new folder, which appears when it is whole.

@@ -131,7 +131,7 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// The format that a file's name promises.
-fn by_name(path: &Path) -> Option<Format> {
+pub(super) fn by_name(path: &Path) -> Option<Format> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
     if name.ends_with(".parquet") {
         return Some(Format::Parquet);

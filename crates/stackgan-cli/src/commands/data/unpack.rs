@@ -1,6 +1,8 @@
 //! `stackgan data unpack`: turns datasets in shards into a folder of captioned pictures, and prints the
 //! next command.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use serde::Serialize;
 use stackgan_data::counted;
@@ -9,6 +11,7 @@ use stackgan_data::unpack::{self, Column, Columns, Request};
 use crate::args;
 use crate::context::Context;
 use crate::datasets::FolderOptions;
+use crate::hub;
 use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::FetchProgress;
 
@@ -26,7 +29,13 @@ pub(super) fn run(args: &args::Unpack, context: &Context) -> Result<()> {
     };
     let columns = Columns { image: args.image.clone(), text, class };
     let damaged = FolderOptions { damaged: args.damaged, ..Default::default() }.damaged();
-    let request = Request { sources: &args.sources, out: &args.out, columns: &columns, damaged };
+    unpack::check_free(&args.out)?; // before anything is downloaded
+    let here = |source: &PathBuf| match hub::repository(source) {
+        Some(name) => hub::shards(name, context.manner),
+        None => Ok(source.clone()),
+    };
+    let sources = args.sources.iter().map(here).collect::<Result<Vec<_>>>()?;
+    let request = Request { sources: &sources, out: &args.out, columns: &columns, damaged };
     let mut shown = FetchProgress::new(context.manner);
     let report = unpack::unpack(&request, &mut |event| shown.on(event))?;
     drop(shown);
