@@ -188,6 +188,16 @@ fn a_sentence_encoder_trains_paints_and_is_found_again() {
     assert!(!card.contains("paint_embeddings") && !card.contains(dir.to_str().unwrap()), "{card}");
     let config = fs::read_to_string(dir.join("card/config.json")).unwrap();
     assert!(config.contains("\"text_encoder_source\": \"bert\""), "{config}");
+    // Pictures for the card change nothing else, whichever way the encoder is found.
+    for (to, more) in [("named", &["--encoder", "bert"][..]), ("known", &[])] {
+        let export = ["model", "export", "low", "--hub", to, "-p", "a red bird", "-q"];
+        done(dir, &[&export, more].concat());
+        let read = |folder: &str, file: &str| fs::read(dir.join(folder).join(file)).unwrap();
+        for file in ["model.safetensors", "config.json"] {
+            assert!(read(to, file) == read("card", file), "{to} {file}");
+        }
+        assert!(read("named", "samples.png") == read(to, "samples.png"));
+    }
     done(dir, &["model", "export", "card", "--onnx", "card.onnx", "-q"]);
     done(dir, &["model", "export", "low", "--onnx", "low.onnx", "-q"]);
     for file in ["card/model.safetensors", "card.onnx", "low.onnx"] {

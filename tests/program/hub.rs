@@ -234,7 +234,7 @@ fn a_dataset_of_the_hub_becomes_a_folder() {
     #[cfg(not(unix))]
     std::fs::rename(kept.join("blob"), &file).unwrap();
     let (_, again, told) = unpacked(None, "hub:me/birds", "offline");
-    assert!(again == table && told.contains("offline, 3 files are taken"), "{told}");
+    assert!(again == table && told.contains("from the cache alone: 3 files"), "{told}");
     assert_eq!(unpacked(None, "hub:me/zipped", "offline-zipped").1, table);
     let mixed = ["data", "unpack", "hub:me/many@v1", "--out", "mixed"];
     assert_eq!(with(None, dir, &mixed).0, Some(2));

@@ -37,7 +37,7 @@ pub(crate) enum Data {
     /// split. Then: `stackgan data check DIR`.
     #[command(
         before_help = "Examples:\n  stackgan data unpack train-00000-of-00002.parquet train-00001-of-00002.parquet --out data/mine\n  \
-                             stackgan data unpack shards --out data/mine --text caption --class none"
+                             stackgan data unpack hub:OWNER/NAME --out data/mine --text caption"
     )]
     Unpack(Unpack),
     /// Turn a dataset folder into prepared files, once

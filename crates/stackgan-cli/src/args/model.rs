@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use stackgan_core::Stage;
 
 use super::parsers::sentence;
@@ -50,7 +50,8 @@ pub(crate) enum Model {
     /// for the hub, or files for ONNX runtimes
     #[command(
         before_help = "Examples:\n  stackgan model export coco.safetensors --out netG.safetensors\n  \
-                             stackgan model export runs/00001-toy-stage2 --onnx birds.onnx"
+                             stackgan model export runs/00001-toy-stage2 --hub toy-birds -p \"a red bird\"",
+        group = ArgGroup::new("sentences").args(["prompt", "fold_captions"])
     )]
     Export {
         /// A model file, a run folder or `hub:OWNER/NAME`
@@ -116,7 +117,8 @@ pub(crate) struct Onnx {
     /// generator
     #[arg(long, value_name = "FILE", requires = "generator")]
     pub fold_captions: Option<PathBuf>,
-    /// For `--fold-captions`: the text encoder, if the model neither contains nor names it
-    #[arg(long, value_name = "ENCODER", requires = "fold_captions")]
+    /// For the sentences of `--prompt` and `--fold-captions`: the text encoder, if the model neither
+    /// contains nor names it
+    #[arg(long, value_name = "ENCODER", requires = "sentences")]
     pub encoder: Option<PathBuf>,
 }

@@ -27,7 +27,8 @@ const SEEDS: [u64; 5] = [0, 1, 2, 3, 4];
 const MOST: usize = 8;
 
 /// Writes the folder, which must be new or empty, because an existing card may have been edited by
-/// hand. The card shows pictures of the sentences `prompts`.
+/// hand. The card shows pictures of the sentences `prompts`, read with the model's text encoder, or with
+/// the one that is named.
 ///
 /// # Errors
 /// Code 2 for a folder in use or too many sentences; errors of the model, of its text encoder if there
@@ -35,7 +36,7 @@ const MOST: usize = 8;
 pub(super) fn export(
     path: &Path,
     folder: &Path,
-    prompts: &[String],
+    (prompts, encoder): (&[String], Option<&Path>),
     context: &Context,
 ) -> Result<Written> {
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
@@ -53,7 +54,10 @@ pub(super) fn export(
     let mut painter = Painter::open(path, context)?;
     let samples = match prompts {
         [] => None,
-        _ => Some(paint(&mut painter, (path, prompts), context)?),
+        _ => {
+            encoders::attach_to_read(&mut painter.named.model, path, encoder, context)?;
+            Some(paint(&painter, prompts, context)?)
+        }
     };
     let model = published(painter.named.model)?;
     // Not the bytes of the file, which may be a checkpoint, a pipe that was read to its end, or
@@ -86,12 +90,7 @@ pub(super) fn export(
 }
 
 /// Paints a row of pictures for each sentence: a PNG file.
-fn paint(
-    painter: &mut Painter,
-    (path, prompts): (&Path, &[String]),
-    context: &Context,
-) -> Result<Vec<u8>> {
-    encoders::attach_to_read(&mut painter.named.model, path, None, context)?;
+fn paint(painter: &Painter, prompts: &[String], context: &Context) -> Result<Vec<u8>> {
     let total = prompts.len() * SEEDS.len();
     let mut phase = Phase::new(context.manner, "painting", total as u64, "pictures");
     let mut unread = Unread::of(&painter.named.model);

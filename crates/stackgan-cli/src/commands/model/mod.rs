@@ -36,7 +36,9 @@ pub(super) fn run(args: args::Model, context: &Context) -> Result<Exit> {
         }
         args::Model::Export { model, out, hub, prompt, onnx, json } => {
             let written = match hub {
-                Some(folder) => hub::export(&model, &folder, &prompt, context)?,
+                Some(folder) => {
+                    hub::export(&model, &folder, (&prompt, onnx.encoder.as_deref()), context)?
+                }
                 None if onnx.generator.is_some() || onnx.onnx_encoder.is_some() => {
                     onnx::export(&model, &onnx, context)?
                 }

@@ -49,8 +49,8 @@ impl Hub {
         };
         one_part(dataset, names.iter().map(String::as_str).collect())?;
         let there = counted(names.len(), "file");
-        let said = "are taken that are in the cache; the hub may have more";
-        hear(&Event::Note(format!("hub:{dataset}: offline, {there} {said}")));
+        let said = format!("hub:{dataset}: from the cache alone: {there}; the hub may have more");
+        hear(&Event::Note(said));
         Ok(folder)
     }
 
@@ -198,12 +198,12 @@ fn one_part(dataset: &DatasetFiles, mut names: Vec<&str>) -> Result<()> {
 /// The error of a dataset without wanted files.
 fn none(home: &Path, dataset: &DatasetFiles, listing: &Listing) -> Error {
     let names: Vec<&str> = listing.siblings.iter().map(|file| &*file.rfilename).collect();
-    Error::missing(
-        home,
-        format!("hub:{dataset} has none of the files that are wanted"),
-        format!("Parquet files or tars; it has {}", first_few(&names)),
-        "choose another dataset; or download it by the hub's own programs, and name the folder",
-    )
+    let has = if names.is_empty() { "no files".to_owned() } else { first_few(&names) };
+    let remedy = format!(
+        "choose another dataset or folder, for it has {has}; or download what there is by the hub's own programs"
+    );
+    let what = format!("hub:{dataset} has none of the files that are wanted");
+    Error::missing(home, what, "Parquet files or tars", remedy)
 }
 
 /// The error of a name that leads out of the folder.
