@@ -20,7 +20,7 @@ use stackgan_eval::features::Network;
 use crate::exit::Problem;
 use container::Container;
 
-pub(crate) use foreign::{Expected, foreign, of_tensorflow};
+pub(crate) use foreign::{Expected, NO_IMAGE_SIDE, foreign, of_tensorflow};
 
 /// Tensors of a `.t7`, by the names of a state dict.
 type Named<'d> = Vec<(String, ArrayView<'d>)>;

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Problem};
 use crate::hub::{self, HUB};
 use crate::output::{absolute, said_kind};
-use crate::weights::{Expected, foreign};
+use crate::weights::{Expected, NO_IMAGE_SIDE, foreign};
 
 /// How the kind of a model's file begins.
 const MODEL: &str = "stackgan-model/";
@@ -105,7 +105,7 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
             let encoder = model.encoder().ok_or_else(|| no_part(file))?;
             return Ok(encoder.unstandardised(&device)?);
         }
-        _ => trained(&bytes, file)?.text,
+        _ => trained(&bytes, file, Expected::Encoder)?.text,
     };
     Ok(encoder.with_standardise(None)?)
 }
@@ -115,6 +115,10 @@ pub(crate) fn load(file: &Path) -> Result<CharCnnRnnEncoder> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
+    image_side(name, Expected::Encoder)
+}
+
+fn image_side(name: &Path, expected: Expected) -> Result<Option<TrainedEncoder>> {
     if hub::repository(name).is_some() || name.is_dir() {
         return Ok(None);
     }
@@ -122,16 +126,14 @@ pub(crate) fn with_image_side(name: &Path) -> Result<Option<TrainedEncoder>> {
     if kind(&bytes).is_some_and(|kind| kind == "char-cnn-rnn" || kind.starts_with(MODEL)) {
         return Ok(None);
     }
-    trained(&bytes, name).map(Some)
+    trained(&bytes, name, expected).map(Some)
 }
 
 /// Reads an encoder that `text train` wrote.
-fn trained(bytes: &[u8], file: &Path) -> Result<TrainedEncoder> {
-    TrainedEncoder::from_bytes(bytes).map_err(|error| {
-        match foreign(bytes, file, Expected::Encoder) {
-            Some(problem) => problem.into(),
-            None => anyhow::Error::from(error).context(cannot(file)),
-        }
+fn trained(bytes: &[u8], file: &Path, expected: Expected) -> Result<TrainedEncoder> {
+    TrainedEncoder::from_bytes(bytes).map_err(|error| match foreign(bytes, file, expected) {
+        Some(problem) => problem.into(),
+        None => anyhow::Error::from(error).context(cannot(file)),
     })
 }
 
@@ -141,21 +143,12 @@ fn trained(bytes: &[u8], file: &Path) -> Result<TrainedEncoder> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_trained(file: &Path) -> Result<TrainedEncoder> {
-    const REMEDY: &str =
-        "name the file that `stackgan text train` wrote: one that was imported has no image side";
-    // What another program wrote would only become such a one by an import.
-    let without_import = |error: anyhow::Error| match error.downcast::<Problem>() {
-        Ok(problem) if problem.exit == Exit::Data => {
-            Problem { remedy: REMEDY.to_owned(), ..problem }.into()
-        }
-        Ok(problem) => problem.into(),
-        Err(error) => error,
-    };
-    match with_image_side(file).map_err(without_import)? {
+    match image_side(file, Expected::Trained)? {
         Some(encoder) => Ok(encoder),
         None => {
             let parts = ("an encoder of `stackgan text train`", "one that reads text alone");
-            Err(Problem::data("the encoder has no image side", file, parts, REMEDY).into())
+            let what = "the encoder has no image side";
+            Err(Problem::data(what, file, parts, NO_IMAGE_SIDE).into())
         }
     }
 }

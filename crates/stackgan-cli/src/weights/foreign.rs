@@ -18,6 +18,8 @@ pub(crate) enum Expected {
     Model,
     /// A text encoder.
     Encoder,
+    /// A text encoder with its image side.
+    Trained,
 }
 
 /// A found file, and what to do with it.
@@ -28,6 +30,8 @@ struct Found {
 
 /// The remedy for a file that nothing can be made of.
 const PATH: &str = "check the path";
+/// That for an encoder without an image side.
+pub(crate) const NO_IMAGE_SIDE: &str = "name the file that `stackgan text train` wrote: an encoder that was imported has no image side";
 
 /// The error for a file that another program wrote, which could not be read as the expected one. `None`
 /// for a file of this program, whatever is wrong with it.
@@ -68,7 +72,7 @@ pub(crate) fn of_tensorflow(file: &Path, expected: Expected) -> Option<Problem> 
     let what = "a checkpoint of TensorFlow";
     let found = match expected {
         Expected::Model => expected.imported(what, file),
-        Expected::Encoder => Found { what, remedy: PATH.to_owned() },
+        Expected::Encoder | Expected::Trained => Found { what, remedy: PATH.to_owned() },
     };
     Some(expected.refuse(file, found))
 }
@@ -79,20 +83,21 @@ impl Expected {
         match self {
             Self::Model => "a model file",
             Self::Encoder => "an encoder file",
+            Self::Trained => "an encoder of `stackgan text train`",
         }
     }
 
     /// Weights, which a command brings in.
     fn imported(self, what: &'static str, file: &Path) -> Found {
-        let command = match self {
-            Self::Model => "stackgan model import",
-            Self::Encoder => "stackgan text import",
+        let bring = |command| {
+            format!("bring it in first: `{command} {}`, and name its result", quoted(file))
         };
-        let file = quoted(file);
-        Found {
-            what,
-            remedy: format!("bring it in first: `{command} {file}`, and name its result"),
-        }
+        let remedy = match self {
+            Self::Model => bring("stackgan model import"),
+            Self::Encoder => bring("stackgan text import"),
+            Self::Trained => NO_IMAGE_SIDE.to_owned(),
+        };
+        Found { what, remedy }
     }
 
     /// Weights of PyTorch or as safetensors, which may be a part of a sentence encoder.
@@ -101,7 +106,10 @@ impl Expected {
             let folder = quoted(folder_of(file));
             let remedy = match self {
                 Self::Encoder => format!("name its folder: `--encoder {folder}`"),
-                Self::Model => format!("name its folder, and as the encoder: `--encoder {folder}`"),
+                Self::Model => {
+                    format!("name a model here; that folder is an encoder: `--encoder {folder}`")
+                }
+                Self::Trained => NO_IMAGE_SIDE.to_owned(),
             };
             return Found { what: "one file of a sentence encoder", remedy };
         }
@@ -111,7 +119,7 @@ impl Expected {
     fn refuse(self, file: &Path, Found { what, remedy }: Found) -> Problem {
         let problem = match self {
             Self::Model => "this is no model of this program",
-            Self::Encoder => "this is no text encoder of this program",
+            Self::Encoder | Self::Trained => "this is no text encoder of this program",
         };
         Problem::data(problem, file, (self.file(), what), remedy)
     }
@@ -194,6 +202,16 @@ mod tests {
         }
     }
 
+    /// An import would not give it the image side.
+    #[test]
+    fn where_an_image_side_is_needed_no_import_is_proposed() {
+        let (theirs, page) = (archive("fc.weight", "format"), b"<html>".to_vec());
+        for (bytes, remedy) in [(theirs, NO_IMAGE_SIDE), (page, "fetch the file itself")] {
+            let said = told(&bytes, Path::new("file"), Expected::Trained).unwrap();
+            assert!(said.contains(remedy) && !said.contains("bring it in"), "{said}");
+        }
+    }
+
     #[test]
     fn a_file_of_this_program_and_a_part_of_one_are_judged_by_their_readers() {
         let file = Path::new("file");
@@ -217,7 +235,7 @@ mod tests {
             (pickled, Expected::Encoder),
         ] {
             let said = told(bytes, &file, expected).unwrap();
-            assert!(said.contains("name its folder") && !said.contains("import"), "{said}");
+            assert!(said.contains("`--encoder ") && !said.contains("import"), "{said}");
         }
     }
 }

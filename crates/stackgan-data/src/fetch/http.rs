@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use super::names::{LeadsInside, Names, Reach, Sides};
 use super::patience::Patience;
@@ -80,7 +80,10 @@ impl std::fmt::Debug for Secret {
 
 impl Client {
     pub(super) fn new(patience: &Patience) -> Self {
-        Self::through(Proxy::try_from_env(), patience)
+        // ureq would connect to nothing by some SOCKS proxies, and past the others.
+        let is_http =
+            |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+        Self::through(Proxy::try_from_env().filter(is_http), patience)
     }
 
     fn through(proxy: Option<Proxy>, patience: &Patience) -> Self {

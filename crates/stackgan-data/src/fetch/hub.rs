@@ -209,7 +209,7 @@ impl Hub {
         }
         self.fetched(repository, layout, hear).map_err(|error| {
             match self.kept(repository, wanted, Enough::Needed) {
-                Some(_) => or_offline(error),
+                Some(_) => or_offline(error, "what is needed is in the cache"),
                 None => error,
             }
         })
@@ -416,10 +416,9 @@ fn absent(home: &Path, commit: &str, wanted: &Wanted<'_>) -> PathBuf {
     home.join(".no_exist").join(commit).join(wanted.name)
 }
 
-/// The error of a download without which the repository can be used.
-fn or_offline(mut error: Error) -> Error {
-    let offline = "or set HF_HUB_OFFLINE=1: what is needed is in the cache";
-    let longer = format!("{}; {offline}", error.remedy());
+/// The error of a download without which the repository can be used; `there` says what the cache has.
+fn or_offline(mut error: Error, there: &str) -> Error {
+    let longer = format!("{}; or set HF_HUB_OFFLINE=1: {there}", error.remedy());
     match &mut error {
         Error::Unreachable { remedy, .. } | Error::Storage { remedy, .. } => *remedy = longer,
         Error::Write { file, source } => {

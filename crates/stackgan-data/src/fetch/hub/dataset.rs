@@ -39,7 +39,13 @@ impl Hub {
         if !self.offline {
             return self.fetched_dataset(dataset, is_wanted, hear).map_err(|error| {
                 match self.kept_dataset(dataset, is_wanted) {
-                    Some(_) => or_offline(error),
+                    Some((_, names)) => {
+                        let there = counted(names.len(), "file");
+                        or_offline(
+                            error,
+                            &format!("{there} of the dataset, perhaps not all, are in the cache"),
+                        )
+                    }
                     None => error,
                 }
             });
@@ -129,6 +135,9 @@ impl Hub {
 fn names_below(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
         let (name, path) = (format!("{prefix}{name}"), entry.path());
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             if depth > 0 {

@@ -125,8 +125,13 @@ pub(super) const fn named(separator: u8) -> &'static str {
 pub(super) fn is_of_captions(beginning: &[u8]) -> bool {
     let header = first_line(beginning);
     let columns: Vec<&str> = columns(&header, separator_of(&header)).collect();
-    // Where several may be meant, its reader says so.
-    find(&columns).map_or(true, |found| found.files.is_some() && found.texts.is_some())
+    match find(&columns) {
+        Ok(found) => found.files.is_some() && found.texts.is_some(),
+        // Its reader says that several may be meant.
+        Err(_) => {
+            columns.iter().any(|column| is_one(column, TEXTS.ours) || is_one(column, TEXTS.theirs))
+        }
+    }
 }
 
 fn first_line(beginning: &[u8]) -> Cow<'_, str> {
@@ -254,6 +259,7 @@ mod tests {
             (&[("captions.txt", "an image, a caption\n")], &["one", "two"]),
             (&[("captions.csv", "image,width\na.jpg,1\n")], &["one", "two"]),
             (&[("captions.csv", "caption\nred\n")], &["one", "two"]),
+            (&[("captions.csv", "image,path,width\na.jpg,a,1\n")], &["one", "two"]),
         ] {
             let data = read_with(&[&texts[..], files].concat()).unwrap();
             assert_eq!(captions(&data), expected, "{files:?}");
