@@ -1,13 +1,12 @@
 //! Archives that a person unpacked into folders of their names.
 
 use std::fs;
-use std::path::Path;
 
 use stackgan_data::archive::Limits;
+use stackgan_data::fetch::Mirror;
 use stackgan_data::fetch::manifest::{Item, Then};
-use stackgan_data::fetch::{Event, Mirror};
 
-use crate::sets::{FILE, NAME, fetch_all, names};
+use crate::sets::{FILE, NAME, fetch_all, names, notes, put};
 
 const UNPACK: Then = Then::Unpack(Limits { bytes: 1 << 20, file: 1 << 20, entries: 100 });
 
@@ -20,23 +19,6 @@ const BIRDS: Item<'static> = Item {
     then: UNPACK,
     ..FILE
 };
-
-/// Writes files that contain their names.
-fn put(folder: &Path, names: &[&str]) {
-    for name in names {
-        let path = folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, name).unwrap();
-    }
-}
-
-fn notes(events: &[Event]) -> String {
-    let notes = events.iter().filter_map(|event| match event {
-        Event::Note(note) => Some(note.replace('\\', "/")),
-        _ => None,
-    });
-    notes.collect::<Vec<_>>().join("\n")
-}
 
 /// The folder is copied and stays: a person put it there.
 #[test]

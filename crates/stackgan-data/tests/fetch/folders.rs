@@ -9,11 +9,13 @@ use stackgan_data::Error;
 use stackgan_data::archive::Limits;
 use stackgan_data::dataset::Split;
 use stackgan_data::fetch::manifest::{COCO, CUB, Item, OXFORD, Set, Then};
-use stackgan_data::fetch::{Event, Mirror, Report, Request, fetch, verify};
+use stackgan_data::fetch::{Mirror, Report, Request, fetch, verify};
 use stackgan_data::layouts::{Reading, cub};
 
 use crate::server::{Server, head, honest};
-use crate::sets::{FILE, HASTE, NAME, fetch_all, four_parts, names, noise, set, sha256};
+use crate::sets::{
+    FILE, HASTE, NAME, fetch_all, four_parts, names, noise, notes, put, set, sha256,
+};
 use crate::writers::{Zipped, entry, tgz, zip};
 
 const UNPACK: Then = Then::Unpack(Limits { bytes: 1 << 20, file: 1 << 20, entries: 100 });
@@ -63,23 +65,6 @@ fn lists() -> Vec<u8> {
 
 fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-}
-
-/// Writes files that contain their names.
-fn put(folder: &Path, names: &[&str]) {
-    for name in names {
-        let path = folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, name).unwrap();
-    }
-}
-
-fn notes(events: &[Event]) -> String {
-    let notes = events.iter().filter_map(|event| match event {
-        Event::Note(note) => Some(note.as_str()),
-        _ => None,
-    });
-    notes.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -78,6 +78,24 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Writes files that contain their names.
+pub(crate) fn put(folder: &Path, names: &[&str]) {
+    for name in names {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, name).unwrap();
+    }
+}
+
+/// What was told on the way, with the slashes of Unix.
+pub(crate) fn notes(events: &[Event]) -> String {
+    let notes = events.iter().filter_map(|event| match event {
+        Event::Note(note) => Some(note.replace('\\', "/")),
+        _ => None,
+    });
+    notes.collect::<Vec<_>>().join("\n")
+}
+
 /// Returns an error's text. Asserts that it contains the problem, the place, the expected and found
 /// values and a remedy.
 #[track_caller]
