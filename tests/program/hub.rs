@@ -212,11 +212,14 @@ fn a_dataset_of_the_hub_becomes_a_folder() {
     assert_eq!(said, "12 pictures with 12 captions, 3 classes, split into train, test\n");
     let asked = server.asked().len();
     assert_eq!(asked, 4, "a list and three files");
-    // What is there already is not asked for, nor is anything before the folder is known to be free.
+    // What is there already is not asked for, nor is anything before the folder is known to be free
+    // and what is named on this machine to be there.
     assert_eq!(unpacked(Some(&server), "hub:me/birds", "again").1, table);
     assert_eq!(server.asked().len(), asked + 1);
     let taken = ["data", "unpack", "hub:me/zipped", "--out", "birds"];
     assert_eq!(with(Some(&server), dir, &taken).0, Some(2));
+    let lacking = ["data", "unpack", "hub:me/zipped", "none.parquet", "--out", "new"];
+    assert_eq!(with(Some(&server), dir, &lacking).0, Some(4));
     assert_eq!(server.asked().len(), asked + 1);
     let (again, whole, told) = unpacked(Some(&server), "hub:me/zipped", "zipped");
     assert!(told.contains("those that the hub makes of it are taken"), "{told}");

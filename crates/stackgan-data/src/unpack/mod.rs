@@ -72,12 +72,15 @@ pub fn is_shard(name: &str) -> bool {
     }
 }
 
-/// Checks that a folder can be written: [`unpack`] does so too.
+/// Checks that the folder `out` is free and that `sources` are there: what [`unpack`] does first, for
+/// those who fetch further sources in between.
 ///
 /// # Errors
-/// [`crate::Error::Config`] if it exists and is not an empty folder.
-pub fn check_free(out: &Path) -> Result<()> {
-    refuse_occupied(out, folder::MADE)
+/// [`crate::Error::Config`] if `out` exists and is not an empty folder; those of [`unpack`] about
+/// sources that are missing or no shards.
+pub fn check(sources: &[PathBuf], out: &Path) -> Result<()> {
+    refuse_occupied(out, folder::MADE)?;
+    sources::find(sources).map(|_| ())
 }
 
 /// Unpacks shards into a new folder, which appears when it is whole.

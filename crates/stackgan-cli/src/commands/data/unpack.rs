@@ -29,12 +29,13 @@ pub(super) fn run(args: &args::Unpack, context: &Context) -> Result<()> {
     };
     let columns = Columns { image: args.image.clone(), text, class };
     let damaged = FolderOptions { damaged: args.damaged, ..Default::default() }.damaged();
-    unpack::check_free(&args.out)?; // before anything is downloaded
-    let here = |source: &PathBuf| match hub::repository(source) {
+    let here = args.sources.iter().filter(|source| hub::repository(source).is_none());
+    unpack::check(&here.cloned().collect::<Vec<_>>(), &args.out)?; // before anything is downloaded
+    let there = |source: &PathBuf| match hub::repository(source) {
         Some(name) => hub::shards(name, context.manner),
         None => Ok(source.clone()),
     };
-    let sources = args.sources.iter().map(here).collect::<Result<Vec<_>>>()?;
+    let sources = args.sources.iter().map(there).collect::<Result<Vec<_>>>()?;
     let request = Request { sources: &sources, out: &args.out, columns: &columns, damaged };
     let mut shown = FetchProgress::new(context.manner);
     let report = unpack::unpack(&request, &mut |event| shown.on(event))?;
