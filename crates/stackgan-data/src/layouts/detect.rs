@@ -19,7 +19,11 @@ pub fn detect(dir: &Path) -> Result<Kind> {
         let what = "there is no such folder";
         return Err(Error::missing(dir, what, "a dataset folder", "check the path"));
     }
-    let found: Vec<Kind> = Kind::ALL.into_iter().filter(|&kind| bears_marks(dir, kind)).collect();
+    let mut found: Vec<Kind> =
+        Kind::ALL.into_iter().filter(|&kind| bears_marks(dir, kind)).collect();
+    if found.is_empty() && folder::has_captions(dir) {
+        found.push(Kind::Folder);
+    }
     if let [kind] = found.as_slice() {
         return Ok(*kind);
     }

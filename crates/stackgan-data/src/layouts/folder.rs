@@ -31,7 +31,7 @@ mod survey;
 mod table;
 
 pub(crate) use found::Origin;
-pub(crate) use survey::{Survey, has_marks};
+pub(crate) use survey::{Survey, has_captions, has_marks};
 pub use table::is_table_of_captions;
 #[cfg(feature = "fetch")] // for what is unpacked
 pub(crate) use table::{MAX_LINE, MAX_TABLE, side};

@@ -266,5 +266,8 @@ mod tests {
         }
         let dir = with(&[("captions.txt", "an image, a caption\n")]);
         assert!(detect(dir.path()).is_err());
+        // A published set stays one with such a table beside it.
+        let dir = with(&[("captions.csv", table), ("CUB_200_2011/images.txt", "")]);
+        assert_eq!(detect(dir.path()).unwrap(), Kind::Cub);
     }
 }

@@ -405,16 +405,24 @@ fn is_beside_a_picture(name: &str, files: &BTreeMap<String, PathBuf>) -> bool {
 /// Whether `dir` looks like a user's own folder: it has a table, or a picture with a text file of
 /// the same name, within two levels.
 pub(crate) fn has_marks(dir: &Path) -> bool {
-    let table = |folder: &PathBuf| {
-        let by_header = |path: PathBuf| path.is_file() && table::is_table_of_captions(&path);
-        TABLES.iter().any(|table| folder.join(table).is_file())
-            || CAPTIONS.iter().any(|name| by_header(folder.join(name)))
-    };
+    has(dir, |folder| TABLES.iter().any(|table| folder.join(table).is_file()))
+}
+
+/// Whether it has a table of captions within two levels, which any other kind may have, too.
+pub(crate) fn has_captions(dir: &Path) -> bool {
+    has(dir, |folder| {
+        let mut files = CAPTIONS.iter().map(|name| folder.join(name));
+        files.any(|file| file.is_file() && table::is_table_of_captions(&file))
+    })
+}
+
+/// Whether `dir`, within two levels, has a folder with a `table`, or a picture with its text.
+fn has(dir: &Path, table: impl Fn(&PathBuf) -> bool) -> bool {
     let own = dir.join(OWN); // may hold a preview's sheet and its text
     let mut level = vec![dir.to_path_buf()];
     let mut looked = 0;
     for _ in 0..3 {
-        if level.iter().any(table) {
+        if level.iter().any(&table) {
             return true;
         }
         let mut below = Vec::new();
@@ -423,7 +431,7 @@ pub(crate) fn has_marks(dir: &Path) -> bool {
             for path in children(&folder).filter(|path| *path != own) {
                 looked += 1;
                 if looked > LOOK {
-                    return below.iter().any(table);
+                    return below.iter().any(&table);
                 }
                 if path.is_dir() {
                     below.push(path);
