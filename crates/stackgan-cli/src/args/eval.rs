@@ -23,9 +23,10 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "DIR", conflicts_with_all =
         ["model", "judge", "stage", "num", "z_scale", "embeddings", "encoder"])]
     pub pictures: Option<PathBuf>,
-    /// The real pictures, and the captions to paint: a prepared file or a dataset folder
-    #[arg(long, value_name = "PATH")]
-    pub data: PathBuf,
+    /// The real pictures, and the captions to paint: a prepared file or a dataset folder. Pictures of
+    /// a folder need none for an inception score, or for a Fréchet distance to `--stats`
+    #[arg(long, value_name = "PATH", required_unless_present = "pictures")]
+    pub data: Option<PathBuf>,
     /// Which part of them to use
     #[arg(long, value_enum, default_value_t = Part::Test)]
     pub split: Part,

@@ -35,15 +35,17 @@ fn check_places(args: &Eval) -> Result<()> {
     let model = args.model.as_deref().map(file_of);
     let features = args.features.as_deref().map(Path::new);
     let files = [&args.judge, &args.stats, &args.embeddings].map(Option::as_deref);
-    let mut read = vec![model.as_deref(), features, Some(&*args.data)];
+    let data = args.data.as_deref();
     // Of a folder, what was made of it is read.
-    let (prepared, beside) = (datasets::files(&args.data), datasets::embeddings_of(&args.data));
+    let made = data.map(|data| (datasets::files(data), datasets::embeddings_of(data)));
+    let (prepared, beside) = made.unwrap_or_default();
+    let mut read = vec![model.as_deref(), features, data];
     read.extend(prepared.iter().chain(&beside).map(|file| Some(file.as_path())).chain(files));
     apart(&read, &written)?;
     for (option, file) in written {
         let Some(file) = file else { continue };
         spare((option, file), &[])?;
-        outside(&args.data, (option, file))?;
+        data.map(|data| outside(data, (option, file))).transpose()?;
         check_writable(file)?;
     }
     Ok(())

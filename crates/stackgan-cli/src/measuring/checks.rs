@@ -11,7 +11,7 @@ use super::asked::Questions;
 use super::colours::Colours;
 use super::judge;
 use super::matching;
-use super::real::part_indices;
+use super::real::{self, part_indices};
 use crate::args::{Eval, Metric, Part};
 use crate::encoders;
 use crate::exit::Problem;
@@ -20,6 +20,7 @@ use crate::exit::Problem;
 /// reported before anything is painted.
 pub(crate) fn judges(args: &Eval) -> Result<(Option<Measurer>, Option<TrainedEncoder>)> {
     check_captioned(args)?;
+    check_compared(args)?;
     check_used(args)?;
     let encoder = args.judge.as_deref().map(encoders::load_trained).transpose()?;
     let needs = |metric: &Metric| !matches!(metric, Metric::Rp | Metric::Variety | Metric::Colours);
@@ -77,6 +78,21 @@ fn check_captioned(args: &Eval) -> Result<()> {
     let parts = ("pictures painted for captions", format!("the folder {}", dir.display()));
     let remedy = "name a model: `--model`";
     Err(Problem::usage(what, "option: --metrics", parts, remedy).into())
+}
+
+/// Checks that there are real pictures, if a measure compares with them.
+///
+/// # Errors
+/// Code 2 if there are none.
+fn check_compared(args: &Eval) -> Result<()> {
+    if args.data.is_some() || !real::compares(args) {
+        return Ok(());
+    }
+    let parts = ("a dataset, for what these metrics compare", "none");
+    let remedy = "name one: `--data`; without, a folder of pictures has an inception score (`--metrics is`), and a \
+                  Fréchet distance to statistics (`--metrics fid --stats FILE`)";
+    let what = "there are no real pictures to compare with";
+    Err(Problem::usage(what, "option: --data", parts, remedy).into())
 }
 
 /// Checks that these data can be measured: pictures to compare with, colours that can be judged,

@@ -17,6 +17,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::text::short_fingerprint;
 use stackgan_data::counted;
+use stackgan_data::prepared::Prepared;
 use stackgan_eval::comparison::Measurer;
 use stackgan_eval::gathering::KEPT;
 use stackgan_eval::report::{self, Measured};
@@ -81,11 +82,15 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         Some(judge) => shown.reads_with(judge.text.bare_fingerprint()),
         None => false,
     };
-    let part = part_indices(shown.data(), args.split)?;
-    let colours = args.metrics.contains(&Metric::Colours);
-    let colours = colours.then(|| Colours::of(shown.data(), &part)).transpose()?;
-    if args.pictures.is_none() {
-        check_rivals(args, shown.data())?;
+    let mut colours = None;
+    if let Some(data) = shown.data() {
+        let part = part_indices(data, args.split)?;
+        if args.metrics.contains(&Metric::Colours) {
+            colours = Some(Colours::of(data, &part)?);
+        }
+        if args.pictures.is_none() {
+            check_rivals(args, data)?;
+        }
     }
 
     let measurer = measurer.as_ref();
@@ -118,9 +123,12 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         "pictures": shown.facts(),
         "count": count,
         "real": {
-            "data": shown.data().name(), "fingerprint": shown.data().fingerprint(),
-            "size": shown.data().size().crop(), "pixels": shown.data().pixels(),
-            "split": real::name(args.split), "statistics": args.stats.as_deref().map(path_text),
+            "data": shown.data().map(Prepared::name),
+            "fingerprint": shown.data().map(Prepared::fingerprint),
+            "size": shown.data().map(|data| data.size().crop()),
+            "pixels": shown.data().map(Prepared::pixels),
+            "split": shown.data().map(|_| real::name(args.split)),
+            "statistics": args.stats.as_deref().map(path_text),
         },
         "judge": measurer.map(|measurer| &measurer.judge),
         "measures": measures,
@@ -131,9 +139,12 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
             0 => format!("pictures  {}", shown.line()), // all by a measure that paints its own
             _ => format!("pictures  {count}, {}", shown.line()),
         },
-        match &args.stats {
-            Some(file) => format!("real      statistics of {}", file.display()),
-            None => format!("real      {}, {} split", shown.data().name(), real::name(args.split)),
+        match (&args.stats, shown.data()) {
+            (Some(file), _) => format!("real      statistics of {}", file.display()),
+            (_, Some(data)) => {
+                format!("real      {}, {} split", data.name(), real::name(args.split))
+            }
+            (None, None) => "real      none".to_owned(),
         },
         measurer.map_or_else(
             || "network   none".to_owned(),

@@ -36,32 +36,40 @@ pub(super) struct Real {
 }
 
 impl Real {
-    /// Finds or computes what the measures need; also writes the statistics, if asked to.
+    /// Finds or computes what the measures need; also writes the statistics, if asked to. Without
+    /// data there are only the statistics of `--stats`.
     pub(super) fn of(
         args: &Eval,
-        data: &Prepared,
+        data: Option<&Prepared>,
         measurer: &Measurer,
         manner: Manner,
     ) -> Result<Self> {
-        let wants = |metric| args.metrics.contains(&metric);
         let given = args.stats.as_deref().map(Statistics::read).transpose()?;
         if let (Some(found), Some(file)) = (&given, &args.stats) {
             found.check(&measurer.judge, file)?;
         }
-        let needs_rows = wants(Metric::Kid) || wants(Metric::Pr);
-        let needs_data =
-            needs_rows || args.save_stats.is_some() || (wants(Metric::Fid) && given.is_none());
-        if !needs_data {
+        let Some(data) = data.filter(|_| compares(args)) else {
             return Ok(Self { of_fid: given, rows: None });
-        }
+        };
         let own = statistics(data, args.split, measurer, manner)?;
         if let Some(file) = &args.save_stats {
             let bare = Statistics { moments: own.moments.clone(), rows: None, by: own.by.clone() };
             write_file(file, &bare.to_bytes()?)?;
         }
-        let rows = if needs_rows { own.rows.clone() } else { None };
+        let rows = if compares_rows(args) { own.rows.clone() } else { None };
         Ok(Self { of_fid: Some(given.unwrap_or(own)), rows })
     }
+}
+
+/// Whether pictures are compared with real ones, other than by the statistics of a file.
+pub(super) fn compares(args: &Eval) -> bool {
+    let distance = args.metrics.contains(&Metric::Fid) && args.stats.is_none();
+    compares_rows(args) || args.save_stats.is_some() || distance
+}
+
+/// Whether a measure takes single real pictures.
+fn compares_rows(args: &Eval) -> bool {
+    args.metrics.iter().any(|metric| matches!(metric, Metric::Kid | Metric::Pr))
 }
 
 /// The pictures of a part of a dataset.

@@ -20,7 +20,7 @@ use crate::output::path_text;
 /// The pictures to measure.
 pub(super) enum Shown {
     Painted { painter: Box<DatasetPainter>, questions: Questions },
-    Folder { dir: PathBuf, files: Vec<PathBuf>, data: Arc<Prepared> },
+    Folder { dir: PathBuf, files: Vec<PathBuf>, data: Option<Arc<Prepared>> },
 }
 
 impl Shown {
@@ -30,7 +30,8 @@ impl Shown {
             let first = files.first().map(|file| painted::read(file)).transpose()?;
             let small = first.is_some_and(|picture| picture.width.max(picture.height) <= 64);
             let size = if small { PictureSize::Stage1 } else { PictureSize::Stage2 };
-            let data = open_any(&args.data, &[size], context.manner)?;
+            let data = args.data.as_deref();
+            let data = data.map(|data| open_any(data, &[size], context.manner)).transpose()?;
             return Ok(Self::Folder { dir: dir.clone(), files, data });
         }
         let options = PainterOptions {
@@ -40,17 +41,19 @@ impl Shown {
             z_scale: args.z_scale,
             seed: args.seed,
         };
-        let model = args.model.as_deref().unwrap_or(Path::new(""));
-        let painter = Box::new(DatasetPainter::open(model, &args.data, &options, context)?);
+        let [model, data] = [&args.model, &args.data];
+        let [model, data] = [model, data].map(|path| path.as_deref().unwrap_or(Path::new("")));
+        let painter = Box::new(DatasetPainter::open(model, data, &options, context)?);
         let part = part_indices(&painter.data, args.split)?;
         let questions = Questions::of(&painter.data, part, args.seed)?;
         Ok(Self::Painted { painter, questions })
     }
 
-    pub(super) fn data(&self) -> &Prepared {
+    /// The real pictures. Only a folder may do without.
+    pub(super) fn data(&self) -> Option<&Prepared> {
         match self {
-            Self::Painted { painter, .. } => &painter.data,
-            Self::Folder { data, .. } => data,
+            Self::Painted { painter, .. } => Some(&painter.data),
+            Self::Folder { data, .. } => data.as_deref(),
         }
     }
 

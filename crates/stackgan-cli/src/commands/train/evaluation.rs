@@ -85,7 +85,7 @@ impl<'a> Evaluation<'a> {
         Eval {
             model: None,
             pictures: None,
-            data: path.to_path_buf(),
+            data: Some(path.to_path_buf()),
             split: Part::Test,
             metrics: args.eval_metrics.clone(),
             num: args.eval_num,
