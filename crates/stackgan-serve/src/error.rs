@@ -46,10 +46,10 @@ pub enum Error {
         "the server cannot listen\n  expected a socket that accepts, found: {0}\n  do: try again, or another port"
     )]
     Listen(#[source] std::io::Error),
-    /// Painting panicked repeatedly.
+    /// Painting panicked repeatedly, or the device failed again and again.
     #[error(
-        "painting failed three times within a minute\n  expected pictures, found panics: a fault of this program\n  do: \
-         report it with what was asked, and start the server again"
+        "painting failed three times\n  expected pictures, found panics within a minute, or one failure of the device after the \
+         other\n  do: start the server again; if it goes on, report it with what was asked and with the log"
     )]
     Broken,
     /// A model reported an error.

@@ -86,7 +86,7 @@ fn token(headers: &HeaderMap, options: &Options) -> Result<(), Refusal> {
 fn json(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = only(headers, header::CONTENT_TYPE)?.unwrap_or_default();
     let (kind, parameters) = kind.split_once(';').unwrap_or((kind, ""));
-    let parameters = parameters.trim().to_ascii_lowercase();
+    let parameters = parameters.trim().trim_end_matches(';').trim_end().to_ascii_lowercase();
     if kind.trim().eq_ignore_ascii_case("application/json")
         && ["", "charset=utf-8", "charset=\"utf-8\""].contains(&parameters.as_str())
     {
@@ -220,6 +220,21 @@ mod tests {
                     assert_eq!(verdict(HERE, &options, &headers), expected, "{headers:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_semicolon_after_a_type_adds_nothing() {
+        for (kind, status) in [
+            ("application/json;", 200),
+            ("application/json;charset=utf-8;", 200),
+            ("application/json; charset=\"utf-8\" ; ", 200),
+            ("application/json;charset=utf-8;x=y", 415),
+            ("application/json;charset=utf-16;", 415),
+            ("text/plain;", 415),
+        ] {
+            let headers = [("host", HERE), ("content-type", kind)];
+            assert_eq!(verdict(HERE, &Options::default(), &headers), status, "{kind}");
         }
     }
 

@@ -29,6 +29,7 @@ mod answer;
 mod card;
 mod error;
 mod event;
+mod faults;
 mod guard;
 mod host;
 mod limits;
@@ -44,6 +45,7 @@ mod shelf;
 mod tests;
 mod token;
 mod wanted;
+mod whole;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -67,8 +69,8 @@ use wanted::Wanted;
 ///
 /// # Errors
 /// [`Error::Exposed`] when other machines can reach the address and there is no token;
-/// [`Error::Broken`] when painting panicked three times within a minute; [`Error::Listen`] when the
-/// system does not allow listening.
+/// [`Error::Broken`] when painting panicked three times within a minute, or the device failed three
+/// times in a row; [`Error::Listen`] when the system does not allow listening.
 pub fn serve(
     listener: TcpListener,
     shelf: &Shelf,
@@ -95,7 +97,7 @@ fn serve_with(
     let options = Options { limits: options.limits.bounded(), ..options };
     let state = Arc::new(State::default());
     let on_event: Arc<dyn Fn(Event) + Send + Sync> = Arc::new(on_event);
-    let (queue, jobs) = queue::new(options.limits.waiting, Arc::clone(&state));
+    let (queue, jobs) = queue::new(options.limits.waiting);
     let told = Arc::clone(&on_event);
     let site = Site { cards, options, address, queue, state: Arc::clone(&state), on_event };
     let http = std::thread::Builder::new()

@@ -16,8 +16,11 @@ pub struct Limits {
     pub caption: usize,
     /// Maximum size of a request's body in bytes.
     pub body: usize,
-    /// Time limit for receiving all headers of a request, and for the next request on a connection.
+    /// Time limit for receiving all headers of a request: of the first one on a connection from the
+    /// time when it is accepted, of the others from their first byte.
     pub header_time: Duration,
+    /// How long a connection is kept for its next request to begin.
+    pub idle_time: Duration,
     /// Time limit for receiving a body.
     pub body_time: Duration,
     /// Time limit for the pictures, including the time in the queue.
@@ -37,6 +40,7 @@ impl Limits {
             connections: self.connections.min(MANY),
             waiting: self.waiting.clamp(1, MANY),
             header_time: year(self.header_time),
+            idle_time: year(self.idle_time),
             body_time: year(self.body_time),
             answer_time: year(self.answer_time),
             write_time: year(self.write_time),
@@ -55,6 +59,7 @@ impl Default for Limits {
             caption: 1000,
             body: 64 << 10,
             header_time: Duration::from_secs(5),
+            idle_time: Duration::from_secs(75),
             body_time: Duration::from_secs(10),
             answer_time: Duration::from_secs(30),
             write_time: Duration::from_secs(10),

@@ -13,7 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use crate::patience::Patience;
+use crate::patience::{Patience, Turn};
 use crate::routes::{self, Site};
 use crate::{Error, Result};
 
@@ -40,8 +40,9 @@ async fn accept(listener: tokio::net::TcpListener, site: Arc<Site>, stop: impl F
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
+    // hyper's limit is for the wait and the headers together; `Patience` limits the headers.
     http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
+        .header_read_timeout(limits.idle_time + limits.header_time)
         .max_headers(HEADERS)
         .max_buf_size(HEADER_BYTES);
     while !stop() && !site.state.stopping.load(Ordering::Relaxed) {
@@ -57,13 +58,19 @@ async fn accept(listener: tokio::net::TcpListener, site: Arc<Site>, stop: impl F
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let _ = stream.set_nodelay(true); // only for speed
+        let turn = Arc::new(Turn::new());
+        let stream = Patience::new(stream, &limits, Arc::clone(&turn));
         let site = Arc::clone(&site);
         let answer = service_fn(move |request| {
-            let site = Arc::clone(&site);
-            async move { Ok::<_, Infallible>(routes::answer(&site, request).await) }
+            turn.take();
+            let (site, turn) = (Arc::clone(&site), Arc::clone(&turn));
+            async move {
+                let answer = routes::answer(&site, request).await;
+                turn.give_back();
+                Ok::<_, Infallible>(answer)
+            }
         });
-        let stream = TokioIo::new(Patience::new(stream, limits.write_time));
-        let connection = graceful.watch(http.serve_connection(stream, answer));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answer));
         tokio::spawn(async move {
             let _ = connection.await; // errors of a peer's connection are ignored
             drop(place);

@@ -72,7 +72,7 @@ async fn routed(site: &Site, number: u64, request: Request<Incoming>) -> Result<
         _ => Err(Refusal::new(
             404,
             "path",
-            "there is nothing here; `/openapi.json` says what there is",
+            "there is nothing here; `openapi.json` says what there is",
         )),
     }
 }
@@ -124,7 +124,7 @@ fn health(site: &Site) -> serde_json::Value {
     let stopping = state.stopping.load(Ordering::Relaxed);
     json!({
         "status": if stopping { "stopping" } else { "ok" },
-        "waiting": state.waiting.load(Ordering::Relaxed),
+        "waiting": site.queue.waiting(),
         "painted": state.painted.load(Ordering::Relaxed),
         "version": env!("CARGO_PKG_VERSION"),
     })

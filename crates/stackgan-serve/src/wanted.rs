@@ -9,6 +9,7 @@ use stackgan_core::generator_noise::LARGEST_SCALE;
 use crate::Limits;
 use crate::card::Card;
 use crate::refusal::Refusal;
+use crate::whole::Whole;
 
 /// A valid request: each sentence with each seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,10 +29,10 @@ pub(crate) struct Wanted {
 struct Own {
     caption: Option<String>,
     captions: Option<Vec<String>>,
-    seed: Option<u64>,
-    seeds: Option<Vec<u64>>,
+    seed: Option<Whole>,
+    seeds: Option<Vec<Whole>>,
     model: Option<String>,
-    stage: Option<u64>,
+    stage: Option<Whole>,
     z_scale: Option<f64>,
     eps_scale: Option<f64>,
 }
@@ -42,8 +43,8 @@ struct Own {
 #[serde(default)]
 struct Images {
     prompt: Option<String>,
-    n: Option<u64>,
-    seed: Option<u64>,
+    n: Option<Whole>,
+    seed: Option<Whole>,
     size: Option<String>,
     model: Option<String>,
     response_format: Option<String>,
@@ -59,12 +60,12 @@ pub(crate) fn own(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wanted
         (Some(_), Some(_)) => return Err(field("caption", "`caption` or `captions`", "both")),
     };
     let seeds = match (asked.seed, asked.seeds) {
-        (seed, None) => vec![seed.unwrap_or(0)],
-        (None, Some(seeds)) => seeds,
+        (seed, None) => vec![seed.map_or(0, |Whole(seed)| seed)],
+        (None, Some(seeds)) => seeds.into_iter().map(|Whole(seed)| seed).collect(),
         (Some(_), Some(_)) => return Err(field("seed", "`seed` or `seeds`", "both")),
     };
     let (model, card) = named(asked.model.as_deref(), cards)?;
-    let stage = asked.stage.map(|stage| staged(stage, card)).transpose()?;
+    let stage = asked.stage.map(|Whole(stage)| staged(stage, card)).transpose()?;
     let wanted = Wanted {
         model,
         captions,
@@ -95,12 +96,12 @@ pub(crate) fn images(body: &[u8], cards: &[Card], limits: &Limits) -> Result<Wan
             return Err(field("size", expected, &quoted(size)));
         }
     };
-    let count = asked.n.unwrap_or(1);
+    let count = asked.n.map_or(1, |Whole(count)| count);
     let most = limits.pictures as u64;
     if !(1..=most).contains(&count) {
         return Err(field("n", &format!("1 to {most}"), &count.to_string()));
     }
-    let first = asked.seed.unwrap_or(0);
+    let first = asked.seed.map_or(0, |Whole(seed)| seed);
     let Some(last) = first.checked_add(count - 1) else {
         return Err(field("seed", "a number that `n` can be added to", &first.to_string()));
     };
@@ -139,10 +140,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
         Ok(asked) if body.trim_ascii_start().starts_with(b"{") => Ok(asked),
         Ok(_) => Err(refused(422, "body", "expected an object, found an array")),
         Err((field, error)) => {
-            let why = error
-                .to_string()
-                .replace("expected u64", "expected a whole number from 0 to 2^64 - 1");
-            let why = why.replace("expected f64", "expected a number");
+            let why = error.to_string().replace("expected f64", "expected a number");
             let why = if field == "body" { why } else { format!("`{field}`: {why}") };
             Err(refused(if error.is_data() { 422 } else { 400 }, field, &why))
         }
@@ -286,6 +284,22 @@ mod tests {
             (vec![7, 8, 9], Some(Stage::One))
         );
         assert_eq!(openai(r#"{"prompt": "a"}"#).unwrap().stage, None);
+    }
+
+    #[test]
+    fn whole_numbers_may_have_a_point() {
+        let body =
+            r#"{"caption": "a", "seeds": [3.0, 1e2, 562949953421312.0, -0.0], "stage": 1.0}"#;
+        let wanted = asked(body).unwrap();
+        assert_eq!(wanted.seeds, [3, 100, 1 << 49, 0]);
+        assert_eq!(wanted.stage, Some(Stage::One));
+        assert_eq!(openai(r#"{"prompt": "a", "n": 2.0, "seed": 7.0}"#).unwrap().seeds, [7, 8]);
+        for seed in ["1.5", "-1.0", "9007199254740993.0", "1e99", "true"] {
+            let refusal = asked(&format!(r#"{{"caption": "a", "seed": {seed}}}"#)).unwrap_err();
+            assert_eq!((refusal.status, refusal.field), (422, "seed"), "{seed}");
+            let expected = "expected a whole number from 0 to 2^64 - 1";
+            assert!(refusal.message.contains(expected), "{}", refusal.message);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 const at = (id) => document.getElementById(id);
 const ROWS = 24; // rows that are kept on the page
 let models = [];
+const SIZES = { 1: "64 × 64", 2: "256 × 256" }; // of each stage
 const SLIDERS = { z: "z_scale", eps: "eps_scale" };
 const moved = new Set(); // sliders that were moved: without, a model paints with noise of its own
 
@@ -11,6 +12,7 @@ const moved = new Set(); // sliders that were moved: without, a model paints wit
 // All that is behind #token= is the token: + and % are characters of it.
 const TOKEN = "#token=";
 
+// Paths are relative: a server in front may offer the page below a path of its own.
 async function ask(path, body) {
   const headers = { "Content-Type": "application/json" };
   const token = location.hash.startsWith(TOKEN) ? location.hash.slice(TOKEN.length) : "";
@@ -51,9 +53,8 @@ function say(text, bad = false) {
 const model = () => models.find((m) => m.id === at("model").value) ?? models[0];
 
 function chosen() {
-  const { stages } = model();
-  const sizes = [["2", "256 × 256"], ["1", "64 × 64"]].slice(2 - stages);
-  at("stage").replaceChildren(...sizes.map(([value, name]) => new Option(name, value)));
+  const stages = [2, 1].slice(2 - model().stages);
+  at("stage").replaceChildren(...stages.map((stage) => new Option(SIZES[stage], stage)));
   asTrained();
 }
 
@@ -84,7 +85,7 @@ function fileName({ caption, seed }) {
   return `seed${String(seed).padStart(5, "0")}-${words || "picture"}.png`;
 }
 
-function open(provenance, url) {
+function open(provenance, name, url) {
   const image = at("full-image");
   image.src = url;
   image.alt = provenance.caption;
@@ -94,7 +95,7 @@ function open(provenance, url) {
     ["seed", provenance.seed],
     ["size", `${provenance.width} × ${provenance.height}`],
     ["noise", `picture ${provenance.z_scale}, words ${provenance.eps_scale}`],
-    ["model", `SHA-256 ${provenance.model_sha256}`],
+    ["model", `${name}, SHA-256 ${provenance.model_sha256}`],
     ["pixels", `SHA-256 ${provenance.pixels_sha256}`],
   ];
   at("full-facts").replaceChildren(...facts.flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
@@ -103,21 +104,37 @@ function open(provenance, url) {
   at("full").showModal();
 }
 
+// Puts what a row was painted from back into the fields.
+function takeUp(asked) {
+  const offered = models.some(({ id }) => id === asked.model);
+  if (offered) at("model").value = asked.model;
+  chosen();
+  if (asked.stage <= model().stages) at("stage").value = asked.stage;
+  for (const [id, name] of Object.entries(SLIDERS)) {
+    if (asked[name] === undefined) continue;
+    at(id).value = asked[name];
+    moved.add(id);
+  }
+  scales();
+  at("caption").value = asked.caption;
+  at("seed").value = asked.seeds[0];
+  at("count").value = asked.seeds.length;
+  at("caption").focus();
+  scrollTo({ top: 0 });
+  if (!offered) say(`the model “${asked.model}” is not offered any more: “${model().id}” stays chosen`, true);
+}
+
 // A row with a place for every picture; what comes of it is filled in later.
 function row(asked) {
   const section = make("article", undefined, "row waiting");
   section.classList.toggle("few", asked.seeds.length <= 4);
-  const heading = make("h2", asked.caption);
+  const heading = make("div", undefined, "heading");
+  heading.append(make("h2", asked.caption));
+  if (models.length > 1) heading.append(make("span", `${asked.model}, ${SIZES[asked.stage]}`));
   const again = make("button", "Take up");
-  again.title = "Put this sentence and these seeds back into the fields";
+  again.title = "Put this sentence, these seeds and these settings back into the fields";
   again.type = "button";
-  again.addEventListener("click", () => {
-    at("caption").value = asked.caption;
-    at("seed").value = asked.seeds[0];
-    at("count").value = asked.seeds.length;
-    at("caption").focus();
-    scrollTo({ top: 0 });
-  });
+  again.addEventListener("click", () => takeUp(asked));
   heading.append(again);
   const list = make("ul", undefined, "pictures");
   const blank = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
@@ -150,14 +167,14 @@ function fill(section, told) {
     image.src = url;
     image.alt = `${provenance.caption}, seed ${provenance.seed}`;
     button.append(image, make("span", `seed ${provenance.seed}`));
-    button.addEventListener("click", () => open(provenance, url));
+    button.addEventListener("click", () => open(provenance, told.model, url));
     const item = make("li");
     item.append(button);
     return item;
   });
   section.classList.toggle("small", (told.pictures[0]?.provenance.width ?? 256) < 128);
   section.querySelector("ul").replaceChildren(...items);
-  for (const { message } of told.unread) section.querySelector("h2").after(make("p", message, "warning"));
+  for (const { message } of told.unread) section.querySelector(".heading").after(make("p", message, "warning"));
 }
 
 let busy = false;
@@ -175,7 +192,7 @@ async function read() {
   say("reading the list of models …");
   let failed = "";
   try {
-    const told = await ask("/v1/models");
+    const told = await ask("v1/models");
     if (mine === readings) offer(told);
   } catch (error) {
     failed = error.message;
@@ -226,7 +243,7 @@ async function paint(first) {
   const section = row(asked);
   const begun = performance.now();
   try {
-    const told = await ask("/api/v1/generate", asked);
+    const told = await ask("api/v1/generate", asked);
     const seconds = (performance.now() - begun) / 1000;
     fill(section, told);
     asked.seeds.forEach((seed) => used.add(seed));

@@ -73,6 +73,37 @@ fn who_leaves_is_not_painted_for() {
     assert!(painted < 9, "{painted} of 13 requests were painted");
 }
 
+/// The queue has room again as soon as somebody leaves, not only after the current painting.
+#[test]
+fn who_leaves_keeps_no_place() {
+    let server = start(Limits { waiting: 2, ..limits() }, |wanted| {
+        let slow = wanted.captions.iter().any(|caption| caption == "a slow bird");
+        std::thread::sleep(Duration::from_secs(if slow { 3 } else { 0 }));
+        files(wanted, 0)
+    });
+    let request = server.filled(&post("/api/v1/generate", r#"{"caption": "a lost bird"}"#));
+    let ask = |_| {
+        let mut stream = server.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| server.paint("a slow bird", 0));
+        while server.painted.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let lost: Vec<_> = (0..2).map(ask).collect();
+        server.wait_for(|health| health["waiting"] == 2);
+        assert_eq!(server.paint("a bird too many", 0).status, 503);
+        drop(lost);
+        server.wait_for(|health| health["waiting"] == 0);
+        assert_eq!(server.painted.load(Ordering::SeqCst), 1, "the slow bird came too early");
+        assert!(server.is_well());
+        assert_eq!(slow.join().unwrap().status, 200);
+    });
+    assert_eq!(server.painted.load(Ordering::SeqCst), 2);
+}
+
 #[test]
 fn who_has_waited_too_long_is_told() {
     let wait = Duration::from_millis(200);
@@ -136,6 +167,7 @@ fn limits_without_an_end_are_limits() {
             connections: most,
             waiting: most,
             header_time: long,
+            idle_time: long,
             body_time: long,
             answer_time: long,
             write_time: long,

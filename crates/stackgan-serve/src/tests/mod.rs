@@ -3,6 +3,7 @@
 mod described;
 mod hostile;
 mod load;
+mod page;
 mod slow;
 mod stop;
 
@@ -36,6 +37,7 @@ struct Server {
 fn limits() -> Limits {
     Limits {
         header_time: Duration::from_millis(400),
+        idle_time: Duration::from_millis(400),
         body_time: Duration::from_millis(400),
         write_time: Duration::from_millis(400),
         drain_time: Duration::from_secs(2),
@@ -46,6 +48,14 @@ fn limits() -> Limits {
 fn start(
     limits: Limits,
     mut paint: impl FnMut(&Wanted) -> Vec<Painted> + Send + 'static,
+) -> Server {
+    start_with(limits, move |wanted| Ok(paint(wanted)))
+}
+
+/// As [`start`], with a painter that can fail.
+fn start_with(
+    limits: Limits,
+    mut paint: impl FnMut(&Wanted) -> stackgan_core::Result<Vec<Painted>> + Send + 'static,
 ) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -77,7 +87,7 @@ fn start(
                 painted.fetch_add(1, Ordering::SeqCst);
                 let files = paint(wanted);
                 running.fetch_sub(1, Ordering::SeqCst);
-                Ok(files)
+                files
             })
         }
     });

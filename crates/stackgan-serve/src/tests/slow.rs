@@ -56,6 +56,26 @@ fn who_does_nothing_is_not_waited_for() {
     }
 }
 
+/// Browsers and servers in between keep connections for their next request.
+#[test]
+fn between_requests_a_connection_may_rest() {
+    let idle_time = Duration::from_secs(60);
+    let server = start(Limits { idle_time, ..limits() }, |wanted| files(wanted, 0));
+    let mut stream = server.connect();
+    let request = server.filled("GET /healthz HTTP/1.1\r\nHost: HOST\r\n\r\n");
+    for round in 0..3 {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).unwrap();
+        let answer = String::from_utf8_lossy(&bytes[..count]);
+        assert!(answer.starts_with("HTTP/1.1 200"), "round {round}: {answer}");
+        std::thread::sleep(Duration::from_millis(1200));
+    }
+    stream.write_all(b"GET /healthz HT").unwrap();
+    let kept = kept(stream);
+    assert!(kept < Duration::from_secs(5), "half a head: {kept:?}");
+}
+
 #[test]
 fn a_head_that_comes_in_drops_is_not_waited_for() {
     let server = large();

@@ -1,10 +1,13 @@
-//! The end of a server: on request, and by panics.
+//! The end of a server: on request, by panics, and by a device that does nothing more.
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::{files, limits, start};
+use stackgan_core::Error as CoreError;
+use stackgan_core::candle::Error as DeviceError;
+
+use super::{files, limits, start, start_with};
 use crate::{Error, Event, Limits, Options, Shelf, serve};
 
 /// The current painting is finished, waiting requests are told, and neither idle nor slow peers
@@ -67,6 +70,34 @@ fn a_panic_is_an_answer_and_three_are_the_end() {
     assert!(matches!(ended, Err(Error::Broken)), "{ended:?}");
     let events = server.events.lock().unwrap();
     assert_eq!(events.iter().filter(|e| matches!(e, Event::Failed { .. })).count(), 3);
+}
+
+#[test]
+fn three_failures_of_the_device_in_a_row_are_the_end() {
+    let said = |text: &str| Err(CoreError::Tensor(DeviceError::Msg(text.to_owned())));
+    let mut server = start_with(limits(), move |wanted| match wanted.captions[0].as_str() {
+        "broken" => said("DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"an illegal address\")"),
+        "full" => said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")"),
+        "white" => Err(CoreError::NotFinite { place: 0, found: f32::NAN }),
+        _ => Ok(files(wanted, 0)),
+    });
+    let rounds =
+        ["broken", "broken", "a bird", "full", "white", "broken", "full", "white", "broken"];
+    for caption in rounds {
+        let status = if caption == "a bird" { 200 } else { 500 };
+        assert_eq!(server.paint(caption, 0).status, status, "{caption}");
+        assert_eq!(server.get("/healthz").json()["status"], "ok", "{caption}");
+    }
+    assert_eq!(server.paint("broken", 0).status, 500);
+    let thread = server.thread.take().unwrap();
+    let ended = thread.join().unwrap(); // nobody has asked for it
+    assert!(matches!(ended, Err(Error::Broken)), "{ended:?}");
+    let events = server.events.lock().unwrap();
+    let broken = |event: &&Event| match event {
+        Event::Failed { message, .. } => message.contains("ILLEGAL_ADDRESS"),
+        _ => false,
+    };
+    assert_eq!(events.iter().filter(broken).count(), 5);
 }
 
 #[test]
