@@ -10,6 +10,12 @@ use tempfile::{NamedTempFile, TempPath};
 use crate::leftovers;
 use crate::{Error, Result};
 
+/// The folder in which a file of this name lies.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
 /// Gives a temporary file its name, also if another process has a file of that name open. It is
 /// removed if that cannot be done.
 ///
@@ -77,10 +83,7 @@ impl AtomicFile {
     /// Starts a file for `path`, after removing what killed processes left in its folder.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let failed = |e| Error::write(path, e);
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
+        let folder = folder_of(path).to_path_buf();
         sweep(&folder);
         let (file, temporary) = temporary(&folder, usual()).map_err(failed)?.into_parts();
         let writer = BufWriter::with_capacity(1 << 20, file);

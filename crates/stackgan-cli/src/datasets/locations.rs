@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use stackgan_core::digest::sha256;
 use stackgan_data::crop::PictureSize;
-
-use crate::output::folder_of;
+use stackgan_data::whole_file::folder_of;
 
 /// The folder for files that the program creates by itself: `STACKGAN_HOME`, or `data`.
 pub(crate) fn home() -> PathBuf {

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use stackgan_data::whole_file::folder_of;
 
-use super::files::folder_of;
 use super::own::{EMBEDDINGS, spare};
 use crate::exit::Problem;
 

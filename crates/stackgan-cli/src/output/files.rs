@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Result;
-use stackgan_data::whole_file;
+use stackgan_data::whole_file::{self, folder_of};
 use stackgan_train::store::write_atomically;
 
 use crate::exit::Problem;
@@ -115,11 +115,6 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
 pub(crate) fn create_folder_of(path: &Path) -> Result<()> {
     let folder = folder_of(path);
     Ok(std::fs::create_dir_all(folder).map_err(|e| Problem::storage(folder, &e))?)
-}
-
-/// The folder in which a file of this name lies.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod written;
 
 pub(crate) use apart::{apart, leads_to};
 pub(crate) use files::{
-    check_new, check_writable, create_folder_of, folder_of, write_file, write_kept, write_pieces,
+    check_new, check_writable, create_folder_of, write_file, write_kept, write_pieces,
 };
 pub(crate) use form::{Answer, Form};
 pub(crate) use lines::{aligned, beginning, print, print_to_reader};

@@ -6,10 +6,11 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use stackgan_core::archive::KEY;
 use stackgan_data::formats::tensorflow::Checkpoint;
+use stackgan_data::whole_file::folder_of;
 
 use super::container::Container;
 use crate::exit::Problem;
-use crate::output::{folder_of, quoted};
+use crate::output::quoted;
 
 /// What a file was expected to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,13 +19,13 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     if parts.images.is_dir() && !by_year {
         report.pictures(&parts.images);
     } else {
-        for year in &parts.years {
+        for (_, year, _) in parts.downloaded() {
             report.pictures(year);
         }
     }
     match form {
         Form::Downloaded => {
-            for file in &parts.annotations {
+            for (_, _, file) in parts.downloaded() {
                 report.read(file, "captions of one split", || annotations(file));
             }
         }
@@ -63,7 +63,7 @@ fn listed(dir: &Path, parts: &Parts, report: &mut Report<'_>) {
 #[cfg(test)]
 mod tests {
     use crate::check::check;
-    use crate::layouts::coco::tests::{downloaded, listed};
+    use crate::layouts::coco::tests::{downloaded, listed, with_more_captions};
     use crate::layouts::{Kind, Reading};
 
     #[test]
@@ -103,5 +103,25 @@ mod tests {
         assert!(report.is_complete() && report.to_string().contains("2 names"), "{report}");
         std::fs::write(dir.path().join("train/filenames.pickle"), "x").unwrap();
         assert!(check(dir.path(), Kind::Coco, Reading::default()).to_string().contains("WRONG"));
+    }
+
+    #[test]
+    fn the_notes_of_the_dataset_are_shown() {
+        let dir = with_more_captions();
+        let said = check(dir.path(), Kind::Coco, Reading::default()).to_string();
+        assert!(said.contains("1 picture has more captions than embeddings"), "{said}");
+    }
+
+    #[test]
+    fn pictures_for_testing_may_be_there_alone() {
+        let dir = downloaded();
+        std::fs::remove_dir_all(dir.path().join("train2014")).unwrap();
+        std::fs::remove_file(dir.path().join("annotations/captions_train2014.json")).unwrap();
+        let report = check(dir.path(), Kind::Coco, Reading::default());
+        let said = report.to_string();
+        assert!(report.is_complete() && said.contains("0 pictures to train on and 1 to"), "{said}");
+        std::fs::remove_file(dir.path().join("annotations/captions_val2014.json")).unwrap();
+        let said = check(dir.path(), Kind::Coco, Reading::default()).to_string();
+        assert!(said.contains("MISSING  train2014"), "{said}");
     }
 }

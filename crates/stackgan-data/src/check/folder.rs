@@ -3,7 +3,7 @@
 use super::report::{Part, Report, Status};
 use crate::error::{counted, first_few};
 use crate::layouts::folder::{Origin, Survey};
-use crate::layouts::{CLASS_NAME, LEAVE_OUT, Reading, Uncaptioned};
+use crate::layouts::{LEAVE_OUT, Reading, Uncaptioned};
 use std::path::Path;
 
 const MAKE: &str = "put NAME.jpg, NAME.png or NAME.webp there, each with NAME.txt (one caption a line) or a row in metadata.csv \
@@ -43,9 +43,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
         Uncaptioned::Refuse | Uncaptioned::ClassName => survey.uncaptioned.len(),
         Uncaptioned::LeaveOut => 0, // a note gives their number
     };
-    let write = format!(
-        "write them, leave such pictures out with {LEAVE_OUT}, or take the names of folders for captions with {CLASS_NAME}"
-    );
+    let in_tables = || "correct the names in tables, below: their captions are there".to_owned();
     report.said(
         "*.txt",
         "captions beside the pictures, one a line",
@@ -56,11 +54,7 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
             (0, _) => Status::Found { detail: counted(beside, "file") },
             _ => Status::Wrong {
                 detail: format!("{bare} of {} without captions ({few})", counted(n, "picture")),
-                remedy: if survey.captions_are_near() {
-                    "correct the names in tables, below: their captions are there".to_owned()
-                } else {
-                    write
-                },
+                remedy: survey.captions_remedy(how.uncaptioned).unwrap_or_else(in_tables),
             },
         },
     );

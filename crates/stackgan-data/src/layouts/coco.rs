@@ -10,9 +10,9 @@
 //! DIR/annotations/captions_*.json                  (optional)
 //! ```
 //!
-//! As downloaded, `train2014` is used for training and `val2014` for testing. In the form of the
-//! PyTorch release (`code/miscc/datasets.py`) the lists decide. Without annotations a picture then
-//! has as many empty captions as its embeddings have rows.
+//! As downloaded, `train2014` is used for training and `val2014` for testing; the latter may be there
+//! alone. In the form of the PyTorch release (`code/miscc/datasets.py`) the lists decide. A picture then
+//! has no more captions than its embeddings have rows, and without annotations as many empty ones.
 
 mod annotations;
 
@@ -24,7 +24,7 @@ use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use super::split::untested;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
-use crate::error::printable;
+use crate::error::{counted, printable};
 use crate::formats::{MAX_FILE, pickle, read_bounded};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -62,6 +62,28 @@ impl Parts {
                 .map(|year| dir.join("annotations").join(format!("captions_{year}.json"))),
             lists: Lists::of(dir),
         }
+    }
+
+    /// The splits of a folder as downloaded, with their pictures and captions; only that for testing, if
+    /// nothing of the other is here.
+    pub(crate) fn downloaded(&self) -> impl Iterator<Item = (Split, &PathBuf, &PathBuf)> {
+        let ([train, test], [captions, tested]) = (&self.years, &self.annotations);
+        let of_training = [train, captions, &self.images].iter().any(|part| part.exists());
+        let alone = !of_training && test.is_dir() && tested.is_file();
+        let all = Split::ALL.into_iter().zip(self.years.iter().zip(&self.annotations));
+        let all = all.map(|(split, (year, captions))| (split, year, captions));
+        all.filter(move |(split, ..)| !(alone && *split == Split::Train))
+    }
+
+    /// What is to be said of `val2014`, where the lists name no pictures for testing.
+    fn unlisted(&self) -> Option<&'static str> {
+        let ([_, test], [_, captions]) = (&self.years, &self.annotations);
+        let [_, list] = &self.lists.filenames;
+        let is_there = self.form() == Form::Listed && test.is_dir() && captions.is_file();
+        (is_there && !list.is_file()).then_some(
+            "; val2014 is here, but no test/filenames.pickle: to measure against it, keep val2014 and \
+             annotations/captions_val2014.json in a folder of their own, and name that as `--data` of `eval`",
+        )
     }
 
     /// The form of the folder: that of the lists, if there are any.
@@ -116,7 +138,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
         format!("fetch the set with `stackgan data fetch coco`, or leave pictures without captions out with {LEAVE_OUT}"),
     )?;
     notes.extend(left_out(&bare));
-    notes.extend(untested(&items));
+    notes.extend(untested(&items).map(|said| said + parts.unlisted().unwrap_or_default()));
     if !labelled {
         notes.push("no classes: a wrong picture is any other picture".to_owned());
     }
@@ -141,7 +163,7 @@ impl Reader<'_> {
     /// Adds each split's pictures in the order of their numbers.
     fn downloaded(&mut self) -> Result<()> {
         let mut seen = BTreeSet::new();
-        for (split, file) in Split::ALL.into_iter().zip(&self.parts.annotations) {
+        for (split, _, file) in self.parts.downloaded() {
             if !file.is_file() {
                 self.absent.note("lists of captions", file.display().to_string());
                 continue;
@@ -179,21 +201,28 @@ impl Reader<'_> {
         if !train.is_file() {
             self.absent.note("lists of pictures", train.display().to_string());
         }
+        let mut cut = 0;
         for list in self.parts.lists.read()? {
             let beside = list.file.with_file_name("char-CNN-RNN-embeddings.pickle");
-            let rows = match known.is_empty() {
-                true => embedding_rows(&beside, list.file, list.keys.len())?,
-                false => Vec::new(),
-            };
+            let rows = embedding_rows(&beside, list.file, list.keys.len());
+            // With annotations they need not be there; the import of embeddings says what is wrong with them.
+            let rows = if known.is_empty() { rows? } else { rows.unwrap_or_default() };
             for (entry, key) in list.keys.iter().enumerate() {
                 let name = format!("{key}.jpg");
-                let captions = match known.iter().find_map(|a| Some((a, a.id_of(&name)?))) {
+                let rows = rows.get(entry).copied().unwrap_or(0);
+                let mut captions = match known.iter().find_map(|a| Some((a, a.id_of(&name)?))) {
                     Some((annotations, id)) => annotations.captions(id),
-                    None => vec![String::new(); rows.get(entry).copied().unwrap_or(0)],
+                    None if known.is_empty() => vec![String::new(); rows],
+                    None => Vec::new(),
                 };
+                if (1..captions.len()).contains(&rows) {
+                    captions.truncate(rows);
+                    cut += 1;
+                }
                 self.push(&name, captions, list.split, list.class(entry))?;
             }
         }
+        self.notes.extend(cut_short(cut));
         Ok(())
     }
 
@@ -228,6 +257,14 @@ impl Reader<'_> {
     }
 }
 
+/// The note about pictures that lose captions, because there are no embeddings of these.
+fn cut_short(pictures: usize) -> Option<String> {
+    let (have, their) = if pictures == 1 { ("has", "its") } else { ("have", "their") };
+    let n = counted(pictures, "picture");
+    let said = format!("{n} {have} more captions than embeddings: {their} first ones are kept");
+    (pictures > 0).then_some(said)
+}
+
 /// The number of rows of each array of the release's embeddings.
 fn embedding_rows(file: &Path, names: &Path, n: usize) -> Result<Vec<usize>> {
     if !file.is_file() {
@@ -251,7 +288,7 @@ fn embedding_rows(file: &Path, names: &Path, n: usize) -> Result<Vec<usize>> {
         ));
     }
     let rows = arrays.iter().map(|array| match array.shape.as_slice() {
-        [rows, _] => *rows,
+        [rows, _] | [1, rows, _] => *rows,
         _ => 1,
     });
     Ok(rows.collect())

@@ -3,9 +3,9 @@
 use super::deeper::folders;
 use super::kind::Kind;
 use super::reading::CLASS_NAME;
-use super::scan::{pictures, slashed};
+use super::scan::{OWN, pictures, slashed};
 use super::{folder, oxford};
-use crate::error::{counted, first_few, shown};
+use crate::error::{counted, first_few, joined, shown};
 use crate::{Error, Result};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,10 @@ pub fn detect(dir: &Path) -> Result<Kind> {
         Kind::ALL.into_iter().filter(|&kind| bears_marks(dir, kind)).collect();
     if found.is_empty() && folder::has_captions(dir) {
         found.push(Kind::Folder);
+    }
+    let prepared = prepared(dir);
+    if dir.ends_with(OWN) && !prepared.is_empty() {
+        found.clear(); // a preview's sheet may lie there, with its text
     }
     if let [kind] = found.as_slice() {
         return Ok(*kind);
@@ -44,12 +48,13 @@ pub fn detect(dir: &Path) -> Result<Kind> {
                 1 => format!("name that folder: {}", shown(first)),
                 _ => format!("name one of these folders, such as {}", shown(first)),
             };
+        } else if !prepared.is_empty() {
+            what = "the folder holds prepared files, not a dataset".to_owned();
+            remedy = format!("name the file: {}", joined(&prepared, "or"));
         } else if let pictures @ 1.. = pictures(dir)? {
-            let _ = write!(what, ": it has {} and no captions", counted(pictures, "picture"));
-            remedy = format!(
-                "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
-                 metadata.csv with the columns file_name and text; if they lie in folders whose names say what they show, {CLASS_NAME}"
-            );
+            let (said, captions) = uncaptioned(dir, pictures)?;
+            let _ = write!(what, ": {said}");
+            remedy = captions;
         } else {
             what.push_str(", and has no picture in JPEG, PNG or WebP");
             remedy = format!(
@@ -66,6 +71,29 @@ pub fn detect(dir: &Path) -> Result<Kind> {
         (format!("one of: {}", marks.join("; ")), format!("the marks of {}", names.join(" and "))),
         REMEDY,
     ))
+}
+
+/// What is said of a folder of pictures without captions, and what to do about it.
+fn uncaptioned(dir: &Path, pictures: usize) -> Result<(String, String)> {
+    let seen = folder::Seen::of(dir)?;
+    let mut said = format!("it has {} and no captions", counted(pictures, "picture"));
+    if let Some(seen) = seen.said() {
+        let _ = write!(said, ", but {seen}");
+    }
+    let write = format!(
+        "give the pictures captions: beside NAME.jpg write NAME.txt, one caption a line, or all of them in \
+         metadata.csv with the columns file_name and text; if they lie in folders whose names say what they show, {CLASS_NAME}"
+    );
+    let remedies = [seen.texts_remedy(), seen.tables_remedy(), Some(write)];
+    Ok((said, remedies.into_iter().flatten().collect::<Vec<_>>().join("; ")))
+}
+
+/// The prepared files that lie in `dir` itself, each with the stage that it is for.
+fn prepared(dir: &Path) -> Vec<String> {
+    let files = [(76, "Stage-I"), (304, "Stage-II")]
+        .map(|(side, stage)| (dir.join(format!("prepared-{side}.safetensors")), stage));
+    let there = files.iter().filter(|(file, _)| file.is_file());
+    there.map(|(file, stage)| format!("{} ({stage})", shown(file))).collect()
 }
 
 /// The remedy for a folder whose kind cannot be detected.
@@ -164,6 +192,66 @@ mod tests {
             said.contains("inside of a CUB folder") && said.contains("folder around it"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_folder_of_prepared_files_names_them() {
+        let sheet = ["prepared/sheet.png", "prepared/sheet.txt"];
+        for (names, remedy) in [
+            (&["prepared-76.safetensors"][..], "prepared/prepared-76.safetensors (Stage-I)\n"),
+            (&["prepared-304.safetensors"], "prepared/prepared-304.safetensors (Stage-II)\n"),
+            (
+                &["prepared-304.safetensors", "prepared-76.safetensors"],
+                "prepared-76.safetensors (Stage-I) or ",
+            ),
+        ] {
+            let names: Vec<String> = names.iter().map(|name| format!("prepared/{name}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).chain(sheet).collect();
+            let dir = with(&names);
+            let said = detect(&dir.path().join("prepared")).unwrap_err().to_string();
+            let said = format!("{}\n", said.replace('\\', "/"));
+            assert!(said.starts_with("the folder holds prepared files"), "{said}");
+            assert!(said.contains("do: name the file: ") && said.contains(remedy), "{said}");
+        }
+    }
+
+    /// What lies beside the pictures is connected to them, though it is not read.
+    #[cfg(target_os = "linux")] // elsewhere names in other capitals and forms are those of the same file
+    #[test]
+    fn captions_under_other_names_are_named() {
+        for (names, parts) in [
+            (
+                &["IMG_1.JPG", "img_1.txt"][..],
+                &[
+                    "1 picture and no captions, but 1 text beside no picture (img_1.txt)",
+                    "(img_1.txt for IMG_1.JPG); give",
+                ][..],
+            ),
+            (&["p.jpg", "p.jpg.txt"], &["1 keeps the picture's extension (p.jpg.txt for p.jpg)"]),
+            (
+                &["images/a.jpg", "images/b.jpg", "captions/a.txt", "captions/b.txt"],
+                &["2 are in another folder (captions/a.txt for images/a.jpg)"],
+            ),
+            (
+                &["cafe\u{301}.jpg", "caf\u{e9}.txt"],
+                &["NFC or NFD (caf\u{e9}.txt for cafe\u{301}.jpg)"],
+            ),
+            (
+                &["a.jpg", "Metadata.CSV", "labels.csv", "x/metadata.json", "a.json"],
+                &[
+                    "no captions, but 3 files like a table (Metadata.CSV, labels.csv, x/metadata.json)",
+                    "do: call the table of captions metadata.csv",
+                ],
+            ),
+            (&["a.jpg", "captions.csv"], &["1 file like a table (captions.csv)"]),
+        ] {
+            let said = detect(with(names).path()).unwrap_err().to_string();
+            for part in parts {
+                assert!(said.contains(part), "{part} in {said}");
+            }
+        }
+        let alone = detect(with(&["a.jpg"]).path()).unwrap_err().to_string();
+        assert!(alone.contains("no captions\n") && alone.contains("do: give"), "{alone}");
     }
 
     #[test]

@@ -26,18 +26,22 @@ mod found;
 mod header;
 mod near;
 mod quotes;
+mod seen;
 mod sides;
+mod spelling;
 mod survey;
 mod table;
+mod table_names;
 
 pub(crate) use found::Origin;
+pub(crate) use seen::Seen;
 pub(crate) use survey::{Survey, has_captions, has_marks};
 pub use table::is_table_of_captions;
 #[cfg(feature = "fetch")] // for what is unpacked
 pub(crate) use table::{MAX_LINE, MAX_TABLE, side};
 
 use super::lists::{Absent, left_out};
-use super::reading::{CLASS_NAME, LEAVE_OUT, Reading, Uncaptioned};
+use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
 use super::split::{Classes, divide};
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
@@ -76,8 +80,11 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
             notes.extend(survey.unread_left_out());
         }
     }
-    let captions = how.uncaptioned != Uncaptioned::LeaveOut && !survey.captions_are_near();
-    let captions = captions.then(|| format!("write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with {LEAVE_OUT}, or take the names of folders for captions with {CLASS_NAME}"));
+    notes.extend(survey.seen.texts_remedy());
+    let captions = match how.uncaptioned {
+        Uncaptioned::LeaveOut => None,
+        given => survey.captions_remedy(given),
+    };
     let remedies: Vec<String> = survey.names_remedy().into_iter().chain(captions).collect();
     absent.check(dir, remedies.join("; "))?;
     if survey.pictures.is_empty() {

@@ -33,7 +33,7 @@ pub(crate) use keys::{checked_key, inside};
 pub use kind::Kind;
 pub(crate) use lists::{Labels, MAX_LIST, names};
 pub use painted::is_painted;
-pub(crate) use reading::{CLASS_NAME, LEAVE_OUT};
+pub(crate) use reading::LEAVE_OUT;
 pub use reading::{Reading, Uncaptioned};
 pub use scan::is_picture;
 pub(crate) use scan::{files, names_picture, slashed, stem};

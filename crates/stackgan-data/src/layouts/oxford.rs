@@ -279,9 +279,11 @@ fn wanted(parts: &Parts) -> Result<Vec<Wanted>> {
 }
 
 fn picture(root: &Path, name: &str) -> Result<Option<PathBuf>> {
-    for extension in ["jpg", "JPG", "jpeg", "JPEG", "png", "PNG", "webp", "WEBP"] {
-        if let Some(path) = inside(root, &format!("{name}.{extension}"))? {
-            return Ok(Some(path));
+    for extension in ["jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "webp"] {
+        for extension in [extension, extension.to_uppercase().as_str()] {
+            if let Some(path) = inside(root, &format!("{name}.{extension}"))? {
+                return Ok(Some(path));
+            }
         }
     }
     Ok(None)

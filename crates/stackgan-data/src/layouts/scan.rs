@@ -13,9 +13,14 @@ const MAX_DEPTH: usize = 16;
 /// The folder for the program's own output, which is not part of the dataset.
 pub(super) const OWN: &str = "prepared";
 
+/// The folders, in small letters, in which systems and network drives keep their own: previews of pictures
+/// (Synology), what macOS adds to archives, bins.
+const OF_SYSTEMS: [&str; 6] =
+    ["@eadir", "#recycle", "__macosx", "$recycle.bin", "system volume information", "lost+found"];
+
 /// Every file under `root` by its relative path, with `/` between names.
 ///
-/// Hidden files and folders, the folder `prepared` and folders of runs are skipped. Links to folders are not
+/// Hidden files and folders, those of systems, the folder `prepared` and folders of runs are skipped. Links to folders are not
 /// followed; links to files only inside `root`.
 ///
 /// # Errors
@@ -33,7 +38,7 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
             let name = entry.file_name();
             let lossy = name.to_string_lossy();
             let own = depth == 0 && lossy == OWN;
-            if lossy.starts_with('.') || own {
+            if is_hidden(&lossy) || own {
                 continue;
             }
             let kind = entry.file_type().map_err(|e| Error::read(&entry.path(), e))?;
@@ -116,12 +121,22 @@ fn is_key(name: &str) -> bool {
     stem(name).is_some_and(|(_, extension)| is_picture(&extension) || extension == "txt")
 }
 
+/// Whether what has this name is left aside everywhere.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || OF_SYSTEMS.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
 /// The visible entries of a folder; empty if it cannot be read.
 pub(super) fn children(dir: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries
-        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .filter(|entry| !is_hidden(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
+}
+
+/// The name of a file without its folder.
+pub(super) fn own_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// A name and its extension in lower case: `a/b` and `jpg` for `a/b.JPG`.
@@ -134,7 +149,7 @@ pub(crate) fn stem(name: &str) -> Option<(&str, String)> {
 /// Whether files with this extension, in lower case, are supported pictures.
 #[must_use]
 pub fn is_picture(extension: &str) -> bool {
-    matches!(extension, "jpg" | "jpeg" | "png" | "webp")
+    matches!(extension, "jpg" | "jpeg" | "jpe" | "jfif" | "pjpeg" | "png" | "webp")
 }
 
 /// A relative path with `/` between names on every system.
@@ -150,7 +165,24 @@ pub(crate) fn names_picture(name: &str) -> bool {
 /// Whether files with this extension, in lower case, are pictures that are not supported: a folder is told
 /// of them, and in a tar they are pictures all the same.
 pub(crate) fn is_foreign(extension: &str) -> bool {
-    matches!(extension, "gif" | "bmp" | "tif" | "tiff" | "heic" | "avif" | "jxl")
+    let stored = matches!(
+        extension,
+        "gif"
+            | "bmp"
+            | "tif"
+            | "tiff"
+            | "heic"
+            | "heif"
+            | "avif"
+            | "jxl"
+            | "jp2"
+            | "svg"
+            | "psd"
+            | "tga"
+    );
+    let of_cameras =
+        matches!(extension, "dng" | "cr2" | "cr3" | "nef" | "arw" | "orf" | "raf" | "rw2");
+    stored || of_cameras
 }
 
 #[cfg(test)]
@@ -173,9 +205,15 @@ mod tests {
             "runs/00000/samples/1.png",
             "runs/00000/reals.png",
             "runs/mine/run.json",
+            "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg",
+            "b/__MACOSX/x.jpg",
+            "$RECYCLE.BIN/x.jpg",
+            "System Volume Information/x.txt",
+            ".ipynb_checkpoints/a.jpg",
         ] {
             put(&dir, name, "x");
         }
+        assert_eq!(children(&dir.path().join("b")).count(), 3);
         let names: Vec<String> = files(dir.path()).unwrap().into_keys().collect();
         assert_eq!(names, ["a.jpg", "b/a.txt", "b/prepared/y", "b/x.png", "runs/mine/run.json"]);
         let deep = dir.path().join("d/".repeat(MAX_DEPTH + 1));
@@ -223,5 +261,16 @@ mod tests {
         assert_eq!(stem("a/b.JPG"), Some(("a/b", "jpg".to_owned())));
         assert_eq!(stem("a.b/c"), None);
         assert_eq!(stem("a/.jpg"), None);
+    }
+
+    #[test]
+    fn pictures_are_told_by_their_extensions() {
+        for name in ["a.jpg", "a.JFIF", "b/a.jpe", "a.pjpeg", "a.WebP", "a.png"] {
+            assert!(names_picture(name), "{name}");
+        }
+        for name in ["a.HEIF", "a.jp2", "a.cr2", "a.NEF", "a.dng", "a.svg", "a.avif", "a.heic"] {
+            let (_, extension) = stem(name).unwrap();
+            assert!(is_foreign(&extension) && !is_picture(&extension), "{name}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::error::{counted, first_few, printable};
 use crate::fetch::room;
 use crate::layouts::MAX_TABLE;
 use crate::prepared::Damaged;
+use crate::whole_file::folder_of;
 use crate::whole_folder::{Growing, Made};
 use crate::{Error, Result};
 
@@ -208,8 +209,7 @@ impl Folder<'_> {
         drop((table, origins));
         room::sync_all_below(&growing.root())?;
         growing.place(&[ORIGINS, TABLE]).map_err(failed)?;
-        let parent = out.parent().filter(|parent| *parent != Path::new(""));
-        room::sync_names(parent.unwrap_or(Path::new(".")))?;
+        room::sync_names(folder_of(out))?;
         Ok((counts, names.len(), notes))
     }
 

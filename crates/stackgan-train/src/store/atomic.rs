@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use stackgan_data::whole_file::TEMPORARY;
+use stackgan_data::whole_file::{TEMPORARY, folder_of};
 
 use super::files::{Files, System, patiently};
 use crate::{Error, Result};
@@ -101,8 +101,7 @@ fn attempt(
     path: &Path,
     contents: &(impl Contents + ?Sized),
 ) -> std::result::Result<(), Failed> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!("{TEMPORARY}{name}"));
     let failed = |action, file: &Path, source| Failed { action, file: file.to_path_buf(), source };

@@ -49,6 +49,15 @@ pub(crate) fn listed() -> tempfile::TempDir {
     dir
 }
 
+/// That set with annotations, in which the second picture has three captions.
+pub(crate) fn with_more_captions() -> tempfile::TempDir {
+    let dir = listed();
+    let first = r#""annotations": [{"image_id": 9, "caption": "none before"},"#;
+    let more = TRAIN.replace(r#""annotations": ["#, first);
+    put(&dir, "annotations/captions_train2014.json", more.as_bytes());
+    dir
+}
+
 fn error(dir: &tempfile::TempDir) -> String {
     read(dir.path(), Reading::default()).unwrap_err().to_string()
 }
@@ -97,6 +106,47 @@ fn as_the_release_has_it() {
     std::fs::remove_file(dir.path().join("annotations/captions_train2014.json")).unwrap();
     std::fs::remove_file(dir.path().join("train/char-CNN-RNN-embeddings.pickle")).unwrap();
     assert!(error(&dir).contains("neither captions nor embeddings"), "{}", error(&dir));
+}
+
+/// Some pictures of COCO have six or seven captions, and five embeddings in the release.
+#[test]
+fn no_more_captions_are_kept_than_there_are_embeddings() {
+    let dir = with_more_captions();
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(data.items[0].captions.len(), 3);
+    assert_eq!(data.items[1].captions, ["none before", "first of nine"]);
+    let note = "1 picture has more captions than embeddings: its first ones are kept";
+    assert_eq!(data.notes.iter().filter(|said| *said == note).count(), 1, "{:?}", data.notes);
+    assert_eq!(
+        cut_short(2).unwrap(),
+        "2 pictures have more captions than embeddings: their first ones are kept"
+    );
+    // Embeddings that are not there, or cannot be read, cost no caption.
+    let pickle = dir.path().join("train/char-CNN-RNN-embeddings.pickle");
+    std::fs::write(&pickle, "x").unwrap();
+    assert_eq!(read(dir.path(), Reading::default()).unwrap().items[1].captions.len(), 3);
+    std::fs::remove_file(&pickle).unwrap();
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(data.items[1].captions.len(), 3);
+    assert!(!data.notes.join("\n").contains("more captions"), "{:?}", data.notes);
+}
+
+#[test]
+fn val2014_beside_lists_for_training_alone_is_told_and_can_be_read_by_itself() {
+    let (listed, whole) = (with_more_captions(), downloaded());
+    let notes = || read(listed.path(), Reading::default()).unwrap().notes.join("\n");
+    assert!(notes().contains("no pictures for testing\n"), "{}", notes());
+    let own = tempfile::tempdir().unwrap();
+    for name in ["annotations/captions_val2014.json", "val2014/v.jpg"] {
+        let bytes = std::fs::read(whole.path().join(name)).unwrap();
+        put(&listed, name, &bytes);
+        put(&own, name, &bytes);
+    }
+    for part in ["no pictures for testing; val2014 is here", "a folder of their own", "`eval`"] {
+        assert!(notes().contains(part), "{part} in {}", notes());
+    }
+    let data = read(own.path(), Reading::default()).unwrap();
+    assert_eq!((data.count(Split::Train), data.count(Split::Test)), (0, 1));
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Names in tables that are nearly those of pictures.
+//! Names in tables, and of texts, that are nearly those of pictures.
 
-use super::super::scan::stem;
+use super::super::scan::{own_name, stem};
+use super::spelling::folded;
 use crate::error::printable;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Slip {
     Capitals,
+    Accents,
     Bare,
     Extension,
+    /// A text is called `NAME.jpg.txt`.
+    Twofold,
     Folder,
 }
 
@@ -21,7 +25,7 @@ struct Slips {
     file: String,
 }
 
-/// The names in tables that are nearly those of pictures.
+/// The names in tables, or those of texts, that are nearly those of pictures.
 #[derive(Debug, Default)]
 pub(crate) struct Near {
     slips: BTreeMap<Slip, Slips>,
@@ -29,44 +33,48 @@ pub(crate) struct Near {
     files: BTreeSet<String>,
 }
 
+/// What to do about names in tables.
+pub(super) const IN_TABLES: &str = "write names in tables as those of the files";
+
+/// What to do about texts.
+pub(super) const OF_TEXTS: &str = "put texts beside their pictures, under the same names";
+
 impl Near {
-    /// Looks for the pictures, given by name, that `names` may mean; none of them is a picture's.
+    /// Looks for the pictures, given by name, that `names` in tables may mean; none of them is a picture's.
     /// `has_row` tells of a picture whether another name is its own: one in another folder is then
     /// that of a picture that is gone.
-    pub(super) fn of<'n>(
-        names: impl Iterator<Item = &'n str>,
+    pub(super) fn of_rows<'t, 'n>(
+        names: impl Iterator<Item = &'t str>,
         pictures: impl Iterator<Item = &'n str>,
         has_row: impl Fn(&str) -> bool,
     ) -> Self {
+        Self::of(names, pictures, |name, pictures| pictures.of_row(name, &has_row))
+    }
+
+    /// Looks for the pictures, given by name, that `texts` may be the captions of; none of them has the
+    /// name of one.
+    pub(super) fn of_texts<'t, 'n>(
+        texts: impl Iterator<Item = &'t str>,
+        pictures: impl Iterator<Item = &'n str>,
+    ) -> Self {
+        Self::of(texts, pictures, |name, pictures| pictures.of_text(name))
+    }
+
+    fn of<'t, 'n>(
+        names: impl Iterator<Item = &'t str>,
+        pictures: impl Iterator<Item = &'n str>,
+        find: impl Fn(&str, &Pictures<'n>) -> Option<(Slip, &'n str)>,
+    ) -> Self {
+        let mut near = Self::default();
         let mut names = names.peekable();
         if names.peek().is_none() {
-            return Self::default();
+            return near;
         }
-        // Two pictures may differ in capitals only: the first is told.
-        let (mut whole, mut bare) = (BTreeMap::new(), BTreeMap::new());
-        // In other folders, only one that is alone with its name can be meant.
-        let mut alone: BTreeMap<String, Option<&str>> = BTreeMap::new();
-        for file in pictures {
-            let lower = file.to_lowercase();
-            if let Some((key, _)) = stem(&lower) {
-                bare.entry(key.to_owned()).or_insert(file);
-            }
-            let others = alone.entry(own_name(&lower).to_owned());
-            others.and_modify(|file| *file = None).or_insert(Some(file));
-            whole.entry(lower).or_insert(file);
-        }
-        let mut near = Self::default();
+        let pictures = Pictures::of(pictures);
         for name in names {
-            let lower = name.to_lowercase();
-            let capitals = whole.get(&lower).map(|file| (Slip::Capitals, file));
-            let lacking = || Some((Slip::Bare, bare.get(&lower)?));
-            let other = || Some((Slip::Extension, bare.get(stem(&lower)?.0)?));
-            let alone = || alone.get(own_name(&lower))?.as_ref();
-            let elsewhere = || Some((Slip::Folder, alone().filter(|file| !has_row(file))?));
-            let found = capitals.or_else(lacking).or_else(other).or_else(elsewhere);
-            let Some((slip, file)) = found else { continue };
-            near.files.insert((*file).to_owned());
-            let slips = || Slips { count: 0, first: name.to_owned(), file: (*file).to_owned() };
+            let Some((slip, file)) = find(name, &pictures) else { continue };
+            near.files.insert(file.to_owned());
+            let slips = || Slips { count: 0, first: name.to_owned(), file: file.to_owned() };
             near.slips.entry(slip).or_insert_with(slips).count += 1;
         }
         near
@@ -77,35 +85,94 @@ impl Near {
         self.slips.values().map(|slips| slips.count).sum()
     }
 
-    /// Whether a name in a table nearly is that of this picture.
-    pub(crate) fn means(&self, file: &str) -> bool {
+    /// Whether a name nearly is that of this picture.
+    pub(super) fn means(&self, file: &str) -> bool {
         self.files.contains(file)
     }
 
-    /// What to do about the names; `None` if there are none.
-    pub(super) fn remedy(&self) -> Option<String> {
+    /// What to do about the names: `what`, and how they differ; `None` if there are none.
+    pub(super) fn remedy(&self, what: &str) -> Option<String> {
         let said = |(slip, Slips { count, first, file }): (&Slip, &Slips)| {
             let how = match (slip, count) {
                 (Slip::Capitals, 1) => "differs only in capitals",
                 (Slip::Capitals, _) => "differ only in capitals",
+                (Slip::Accents, 1) => "has its accents in another form, NFC or NFD",
+                (Slip::Accents, _) => "have their accents in another form, NFC or NFD",
                 (Slip::Bare, 1) => "lacks the extension",
                 (Slip::Bare, _) => "lack the extension",
                 (Slip::Extension, 1) => "has another extension",
                 (Slip::Extension, _) => "have another extension",
+                (Slip::Twofold, 1) => "keeps the picture's extension",
+                (Slip::Twofold, _) => "keep the picture's extension",
                 (Slip::Folder, 1) => "is in another folder",
                 (Slip::Folder, _) => "are in another folder",
             };
             format!("{count} {how} ({} for {})", printable(first), printable(file))
         };
         let said: Vec<String> = self.slips.iter().map(said).collect();
-        let remedy = || format!("write names in tables as those of the files: {}", said.join(", "));
-        (!said.is_empty()).then(remedy)
+        (!said.is_empty()).then(|| format!("{what}: {}", said.join(", ")))
     }
 }
 
-/// The name of a file without its folder.
-fn own_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+/// Pictures by what they may be called elsewhere.
+#[derive(Default)]
+struct Pictures<'n> {
+    /// By the name, and by that without the extension. Two may differ in capitals only: the first is told.
+    whole: BTreeMap<String, &'n str>,
+    bare: BTreeMap<String, &'n str>,
+    /// The same without folders: only a picture that is alone with its name can be meant.
+    alone: BTreeMap<String, Option<&'n str>>,
+    alone_bare: BTreeMap<String, Option<&'n str>>,
+}
+
+impl<'n> Pictures<'n> {
+    fn of(files: impl Iterator<Item = &'n str>) -> Self {
+        let mut pictures = Self::default();
+        for file in files {
+            let name = folded(file);
+            if let Some((key, _)) = stem(&name) {
+                enter(&mut pictures.alone_bare, own_name(key), file);
+                pictures.bare.entry(key.to_owned()).or_insert(file);
+            }
+            enter(&mut pictures.alone, own_name(&name), file);
+            pictures.whole.entry(name).or_insert(file);
+        }
+        pictures
+    }
+
+    /// The picture that a name in a table may mean.
+    fn of_row(&self, name: &str, has_row: &impl Fn(&str) -> bool) -> Option<(Slip, &'n str)> {
+        let lower = folded(name);
+        let same = self.whole.get(&lower).map(|&file| (respelt(name, file), file));
+        let lacking = || Some((Slip::Bare, *self.bare.get(&lower)?));
+        let other = || Some((Slip::Extension, *self.bare.get(stem(&lower)?.0)?));
+        let alone = || *self.alone.get(own_name(&lower))?;
+        let elsewhere = || Some((Slip::Folder, alone().filter(|file| !has_row(file))?));
+        same.or_else(lacking).or_else(other).or_else(elsewhere)
+    }
+
+    /// The picture that a text may be the captions of.
+    fn of_text(&self, text: &str) -> Option<(Slip, &'n str)> {
+        let (key, _) = stem(text)?;
+        let (lower, own) = (folded(key), folded(own_name(key)));
+        let told = |file: &'n str| Some((respelt(key, stem(file)?.0), file));
+        let same = self.bare.get(&lower).and_then(|&file| told(file));
+        let twofold = || Some((Slip::Twofold, *self.whole.get(&lower)?));
+        let alone = || *self.alone_bare.get(&own).or_else(|| self.alone.get(&own))?;
+        let elsewhere = || Some((Slip::Folder, alone()?));
+        same.or_else(twofold).or_else(elsewhere)
+    }
+}
+
+/// Enters a picture under a name; under one of several, none.
+fn enter<'n>(pictures: &mut BTreeMap<String, Option<&'n str>>, name: &str, file: &'n str) {
+    let others = pictures.entry(name.to_owned());
+    others.and_modify(|file| *file = None).or_insert(Some(file));
+}
+
+/// How two names differ that are the same but for capitals and accents.
+fn respelt(one: &str, other: &str) -> Slip {
+    if one.to_lowercase() == other.to_lowercase() { Slip::Capitals } else { Slip::Accents }
 }
 
 #[cfg(test)]
@@ -117,12 +184,12 @@ mod tests {
     #[test]
     fn each_slip_is_counted_with_the_first_name() {
         let of = |names: &[&str], pictures: &[&str]| {
-            Near::of(names.iter().copied(), pictures.iter().copied(), |_| false)
+            Near::of_rows(names.iter().copied(), pictures.iter().copied(), |_| false)
         };
         let pictures = ["A/p0.png", "A/p1.png", "b.c.jpg", "p2.PNG"];
         let near = of(&["A/P0.PNG", "a/p1.png", "b.c", "P2.jpg", "p3.png"], &pictures);
         assert_eq!(
-            near.remedy().unwrap(),
+            near.remedy(IN_TABLES).unwrap(),
             "write names in tables as those of the files: 2 differ only in capitals (A/P0.PNG for A/p0.png), \
              1 lacks the extension (b.c for b.c.jpg), 1 has another extension (P2.jpg for p2.PNG)"
         );
@@ -130,7 +197,7 @@ mod tests {
         for (names, pictures) in [(&["x.png"][..], &pictures[..]), (&[], &pictures), (&["a"], &[])]
         {
             let near = of(names, pictures);
-            assert!(near.remedy().is_none() && near.count() == 0, "{names:?}");
+            assert!(near.remedy(IN_TABLES).is_none() && near.count() == 0, "{names:?}");
         }
     }
 
@@ -139,12 +206,59 @@ mod tests {
     fn a_picture_in_another_folder_is_told_if_it_is_alone() {
         let pictures = ["Images/a.jpg", "Images/b.jpg", "x/c.jpg", "y/c.jpg", "z/d.jpg"];
         let names = ["a.jpg", "old/B.JPG", "c.jpg", "d.jpg", "e.jpg"];
-        let near = Near::of(names.into_iter(), pictures.into_iter(), |name| name == "z/d.jpg");
+        let near = Near::of_rows(names.into_iter(), pictures.into_iter(), |name| name == "z/d.jpg");
         assert_eq!(
-            near.remedy().unwrap(),
+            near.remedy(IN_TABLES).unwrap(),
             "write names in tables as those of the files: 2 are in another folder (a.jpg for Images/a.jpg)"
         );
         assert_eq!((near.count(), near.means("x/c.jpg")), (2, false));
+    }
+
+    #[test]
+    fn texts_are_told_with_the_pictures_that_they_may_be_of() {
+        let pictures = [
+            "IMG_1.JPG",
+            "IMG_2.JPG",
+            "p.jpg",
+            "images/q.png",
+            "cafe\u{301}.jpg",
+            "x/c.jpg",
+            "y/c.jpg",
+        ];
+        let texts = [
+            "img_1.txt",
+            "img_2.txt",
+            "p.JPG.txt",
+            "captions/Q.txt",
+            "captions/q.png.txt",
+            "caf\u{e9}.txt",
+            "captions/c.txt",
+            "README.txt",
+        ];
+        let near = Near::of_texts(texts.into_iter(), pictures.into_iter());
+        assert_eq!(
+            near.remedy(OF_TEXTS).unwrap(),
+            "put texts beside their pictures, under the same names: 2 differ only in capitals (img_1.txt for IMG_1.JPG), \
+             1 has its accents in another form, NFC or NFD (caf\u{e9}.txt for cafe\u{301}.jpg), \
+             1 keeps the picture's extension (p.JPG.txt for p.jpg), \
+             2 are in another folder (captions/Q.txt for images/q.png)"
+        );
+        assert_eq!(
+            (near.count(), near.means("IMG_2.JPG"), near.means("x/c.jpg")),
+            (6, true, false)
+        );
+        assert!(Near::of_texts(["a.txt"].into_iter(), [].into_iter()).remedy(OF_TEXTS).is_none());
+    }
+
+    /// As in an archive of macOS: the table is of another system.
+    #[test]
+    fn accents_of_names_in_tables_may_have_another_form() {
+        let near =
+            Near::of_rows(["Caf\u{e9}.jpg"].into_iter(), ["cafe\u{301}.jpg"].into_iter(), |_| {
+                false
+            });
+        let said = near.remedy(IN_TABLES).unwrap();
+        assert!(said.contains("1 has its accents in another form"), "{said}");
     }
 
     #[test]

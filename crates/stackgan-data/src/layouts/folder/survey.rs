@@ -1,25 +1,23 @@
 //! A survey of a user's folder, on which all decisions are based.
 
 use super::super::painted::is_painted;
-use super::super::scan::{OWN, children, files, is_foreign, is_picture, names_picture, stem};
+use super::super::reading::{CLASS_NAME, LEAVE_OUT, Uncaptioned};
+use super::super::scan::{
+    OWN, children, files, is_foreign, is_picture, names_picture, own_name, stem,
+};
 use super::super::split::Classes;
 use super::class_names::sentences;
 use super::found::{Found, Origin};
-use super::near::Near;
+use super::near::{IN_TABLES, Near};
+use super::seen::Seen;
 use super::sides;
-use super::table::{self, Columns, Row};
+use super::table::{self, Columns, Row, side};
+use super::table_names::{CAPTIONS, TABLES, others, tables};
 use crate::dataset::Split;
 use crate::error::{counted, few_of, first_few, printable};
 use crate::{Error, Result, captions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// The file names of tables.
-const TABLES: [&str; 3] = ["metadata.csv", "metadata.tsv", "metadata.jsonl"];
-
-/// The names of files that are tables if their header is one of pictures and captions, and if there
-/// is no table of the other names beside or above them.
-const CAPTIONS: [&str; 2] = ["captions.csv", "captions.txt"];
 
 /// Maximum number of entries examined before a folder is taken not to be of this kind.
 const LOOK: usize = 50_000;
@@ -45,8 +43,8 @@ pub(crate) struct Survey {
     pub(crate) both: Vec<String>,
     /// Pictures whose captions are of a guessed encoding.
     pub(crate) guessed: Vec<String>,
-    /// Text files without a picture.
-    pub(crate) texts_only: Vec<String>,
+    /// Texts without a picture, and what may be meant as tables, if there is none.
+    pub(super) seen: Seen,
     /// Pictures in unsupported formats.
     pub(crate) foreign: Vec<String>,
     pub(crate) tables: Vec<String>,
@@ -65,35 +63,22 @@ impl Survey {
     pub(crate) fn of(dir: &Path) -> Result<Self> {
         let files = files(dir)?;
         let known = tables(&files);
+        let like = if known.is_empty() { others(&files, &known) } else { Vec::new() };
         let mut survey = Self::default();
-        let (mut rows, mut unread) = (BTreeMap::new(), BTreeMap::new());
+        let (mut rows, mut unread) = (Rows::new(), BTreeMap::new());
         let mut texts = BTreeMap::new();
         let mut pictures: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
         let mut namesakes = Vec::new();
         for (name, path) in files {
-            let (folder, own) = name.rsplit_once('/').unwrap_or(("", &name));
             if known.contains(&name) {
-                let read =
-                    if own == "metadata.jsonl" { table::read_jsonl } else { table::read_csv };
-                let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-                let table = read(&path)?;
-                survey.columns.join(table.columns);
-                let faults = table.unread.into_iter();
-                unread.extend(faults.map(|(name, error)| (format!("{prefix}{name}"), error)));
-                for (picture, row) in table.rows {
-                    let full = format!("{prefix}{picture}");
-                    if rows.insert(full.clone(), row).is_some() {
-                        return Err(twice(&path, "tables", &full));
-                    }
-                }
-                survey.tables.push(name);
+                survey.add_table(name, &path, (&mut rows, &mut unread))?;
                 continue;
             }
             match stem(&name) {
                 Some((key, extension)) if is_picture(&extension) => {
                     if let Some((before, _)) = pictures.get(key) {
                         let both = format!("{before} and {name}");
-                        namesakes.push(twice(&path, "its name", &both));
+                        namesakes.push(twice(&path, &both));
                         continue;
                     }
                     pictures.insert(key.to_owned(), (name, path));
@@ -102,7 +87,7 @@ impl Survey {
                     texts.insert(key.to_owned(), (name, path));
                 }
                 Some((_, extension)) if is_foreign(&extension) => survey.foreign.push(name),
-                _ if CAPTIONS.contains(&own) => survey.not_tables.push(name),
+                _ if CAPTIONS.contains(&own_name(&name)) => survey.not_tables.push(name),
                 _ => {}
             }
         }
@@ -111,10 +96,11 @@ impl Survey {
         }
         let named: BTreeSet<&str> = pictures.values().map(|(name, _)| &**name).collect();
         let others = rows.keys().map(String::as_str).filter(|name| !named.contains(name));
-        survey.near = Near::of(others, named.iter().copied(), |name| rows.contains_key(name));
+        let has_row = |name: &str| rows.contains_key(name);
+        survey.near = Near::of_rows(others, named.iter().copied(), has_row);
         for (key, (name, image)) in pictures {
-            let (text, row) = (texts.remove(&key), rows.remove(&name).unwrap_or_default());
-            let text = text.map(|(_, path)| path);
+            let text = texts.remove(&key).map(|(_, path)| path);
+            let row = rows.remove(&name).map(|(_, row)| row).unwrap_or_default();
             if let Some(error) = unread.remove(&name) {
                 survey.unread.push((name, error));
                 continue;
@@ -159,13 +145,44 @@ impl Survey {
             };
         }
         survey.named_only = rows.into_keys().collect();
-        survey.texts_only = texts.into_values().map(|(name, _)| name).collect();
+        let texts = texts.into_values().map(|(name, _)| name).collect();
+        let bare = survey.uncaptioned.iter().map(String::as_str);
+        survey.seen = Seen::new(bare.filter(|name| names_picture(name)), (texts, like));
         Ok(survey)
+    }
+
+    /// Reads the table `name` into `rows` and `unread`, which hold those of earlier ones.
+    ///
+    /// # Errors
+    /// When it is malformed, or names a picture that an earlier one names.
+    fn add_table(
+        &mut self,
+        name: String,
+        path: &Path,
+        (rows, unread): (&mut Rows, &mut BTreeMap<String, Error>),
+    ) -> Result<()> {
+        let own = own_name(&name);
+        let prefix = name.strip_suffix(own).unwrap_or_default();
+        let read = if own == "metadata.jsonl" { table::read_jsonl } else { table::read_csv };
+        let table = read(path)?;
+        self.columns.join(table.columns);
+        let faults = table.unread.into_iter();
+        unread.extend(faults.map(|(name, error)| (format!("{prefix}{name}"), error)));
+        let number = self.tables.len();
+        for (picture, row) in table.rows {
+            let full = format!("{prefix}{picture}");
+            if let Some((earlier, _)) = rows.insert(full.clone(), (number, row)) {
+                let earlier = self.tables.get(earlier).map(String::as_str).unwrap_or_default();
+                return Err(in_two_tables(path, &full, (earlier, &name)));
+            }
+        }
+        self.tables.push(name);
+        Ok(())
     }
 
     /// What to do about names in tables for which there is no picture; `None` if there are none.
     pub(crate) fn names_remedy(&self) -> Option<String> {
-        let near = self.near.remedy();
+        let near = self.near.remedy(IN_TABLES);
         let others = self.named_only.len().saturating_sub(self.near.count());
         let add = match (others, &near) {
             (0, _) => None,
@@ -176,10 +193,34 @@ impl Survey {
         (!said.is_empty()).then(|| said.join("; "))
     }
 
-    /// Whether the captions of pictures without any are all in a table, for a name that is nearly
-    /// theirs.
-    pub(crate) fn captions_are_near(&self) -> bool {
-        self.uncaptioned.iter().all(|name| self.near.means(name))
+    /// What to do about pictures without captions, which are treated as `given`; `None` if there are none,
+    /// or if their captions are all in a table, for names that are nearly theirs.
+    pub(crate) fn captions_remedy(&self, given: Uncaptioned) -> Option<String> {
+        let is_near = |name: &String| self.near.means(name) || self.seen.means(name);
+        let mut said: Vec<String> = self.seen.texts_remedy().into_iter().collect();
+        if !self.uncaptioned.iter().all(is_near) {
+            said.extend(self.seen.tables_remedy());
+            let classes = match given {
+                Uncaptioned::ClassName => FOLDERS.to_owned(),
+                _ if self.has_classes() => {
+                    format!("take the names of folders for captions with {CLASS_NAME}")
+                }
+                _ => format!("{FOLDERS}, whose names {CLASS_NAME} takes for captions"),
+            };
+            said.push(format!(
+                "write NAME.txt beside each picture or a row in metadata.csv, or leave such pictures out with {LEAVE_OUT}, or {classes}"
+            ));
+        }
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    /// Whether any picture without captions is in a class.
+    fn has_classes(&self) -> bool {
+        let is_in_folder = |key: &str| match key.rsplit_once('/') {
+            Some((folder, _)) => side(folder).is_none(),
+            None => false,
+        };
+        self.bare.iter().any(|(key, found)| found.class.is_some() || is_in_folder(key))
     }
 
     /// Gives each picture without captions those of its class's name, if it has one.
@@ -214,7 +255,7 @@ impl Survey {
         if let Some((n, few)) = few_of(&self.ours, "picture") {
             notes.push(format!("{n} that this program painted, not used ({few})"));
         }
-        if let Some((n, few)) = few_of(&self.texts_only, "text") {
+        if let Some((n, few)) = few_of(&self.seen.texts, "text") {
             notes.push(format!("{n} beside no picture, not used ({few})"));
         }
         if let Some((n, few)) = few_of(&self.not_tables, "file") {
@@ -301,6 +342,12 @@ impl Survey {
     }
 }
 
+/// The rows of all tables by picture, each with the number of its table.
+type Rows = BTreeMap<String, (usize, Row)>;
+
+/// What to do about pictures of which nothing says what they show.
+const FOLDERS: &str = "put the pictures into a folder for each kind";
+
 /// The level at which class folders begin.
 #[derive(Clone, Copy)]
 enum Below {
@@ -348,13 +395,25 @@ fn written(file: &Path) -> Result<(Vec<String>, bool)> {
     Ok((captions, captions::is_guessed(&bytes)))
 }
 
-fn twice(file: &Path, place: &str, found: &str) -> Error {
+fn twice(file: &Path, found: &str) -> Error {
     Error::malformed(
         file,
         "picture is named twice",
-        place,
+        "its name",
         ("one picture for each name", printable(found)),
         "rename or remove one of them",
+    )
+}
+
+/// The error about a picture that two tables name.
+fn in_two_tables(file: &Path, picture: &str, (one, other): (&str, &str)) -> Error {
+    let [picture, one, other] = [picture, one, other].map(printable);
+    Error::malformed(
+        file,
+        "picture is named in two tables",
+        "its rows",
+        ("each picture in one table", format!("{picture} in {one} and in {other}")),
+        format!("remove {one} or {other}, or take the rows of such pictures out of one of them"),
     )
 }
 
@@ -369,37 +428,6 @@ fn alike(mut faults: Vec<Error>) -> Error {
         (&faults, faults.len()),
         "rename or remove one of each two",
     )
-}
-
-/// Which of the files of a folder are tables.
-fn tables(files: &BTreeMap<String, PathBuf>) -> BTreeSet<String> {
-    let is_table = |name: &str, path: &Path| {
-        let own = name.rsplit('/').next().unwrap_or(name);
-        TABLES.contains(&own)
-            || CAPTIONS.contains(&own)
-                && !is_below_a_table(name, files)
-                && !is_beside_a_picture(name, files)
-                && table::is_table_of_captions(path)
-    };
-    let found = files.iter().filter(|(name, path)| is_table(name, path));
-    found.map(|(name, _)| name.clone()).collect()
-}
-
-/// Whether there is a table of the other names in the folder of a file, or in one above it.
-fn is_below_a_table(name: &str, files: &BTreeMap<String, PathBuf>) -> bool {
-    let mut ends = name.match_indices('/').map(|(at, slash)| at + slash.len()).chain([0]);
-    ends.any(|end| {
-        let folder = name.get(..end).unwrap_or_default();
-        TABLES.iter().any(|table| files.contains_key(&format!("{folder}{table}")))
-    })
-}
-
-/// Whether there is a picture of the same name, whose captions a file would hold.
-fn is_beside_a_picture(name: &str, files: &BTreeMap<String, PathBuf>) -> bool {
-    let Some((key, _)) = stem(name) else { return false };
-    let begins = format!("{key}.");
-    let mut alike = files.range(begins.clone()..).take_while(|(name, _)| name.starts_with(&begins));
-    alike.any(|(name, _)| names_picture(name))
 }
 
 /// Whether `dir` looks like a user's own folder: it has a table, or a picture with a text file of

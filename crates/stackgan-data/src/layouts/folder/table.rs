@@ -55,12 +55,13 @@ pub(crate) struct Columns {
 const UNUSED: usize = 100;
 
 impl Columns {
+    /// Notes a column. One without a name, as pandas gives the numbers of rows, is not worth telling.
     fn note(&mut self, name: &str, known: Known) {
+        let is_told = !name.is_empty() && self.unused.len() < UNUSED;
         let name = printable(name);
         match known {
             Known::Yes => self.used.insert(name),
-            Known::No if self.unused.len() < UNUSED => self.unused.insert(name),
-            Known::No => false,
+            Known::No => is_told && self.unused.insert(name),
         };
     }
 
@@ -100,13 +101,21 @@ impl Place<'_> {
     }
 
     /// Of a row with more or fewer values than there are columns.
-    fn unequal(self, separator: u8, (columns, values): (u64, u64)) -> Error {
+    fn unequal(self, separator: u8, (columns, values): (usize, usize)) -> Error {
         let (separator, place) = (named(separator), format!("row {}", self.row));
         let expected = format!("{columns} values with {separator}s between them");
         let pair = (expected, counted(values, "value"));
         let remedy =
             format!("put a text that has a {separator} in it between quotation marks: `\"…\"`");
         Error::malformed(self.file, "row is malformed", place, pair, remedy)
+    }
+
+    /// Of a row that is of no picture.
+    fn nameless(self) -> Error {
+        let place = format!("row {}", self.row);
+        let remedy = "give each row the file name of its picture, or take it out";
+        let pair = ("the name of a picture", "none");
+        Error::malformed(self.file, "row has no file name", place, pair, remedy)
     }
 }
 
@@ -190,24 +199,15 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
     let separator = separator(open.fill_buf().map_err(|e| Error::read(file, e))?);
     check_quotes(file, separator)?;
     let mut reader = csv::ReaderBuilder::new();
-    let mut reader = reader.flexible(false).delimiter(separator).from_reader(open);
+    let mut reader = reader.flexible(true).delimiter(separator).from_reader(open);
     let malformed = |e: &csv::Error| {
         if matches!(e.kind(), csv::ErrorKind::Utf8 { .. }) {
             let parts = ("UTF-8", "another encoding, such as Windows-1252");
             return refuse(file, "table cannot be read", parts, "save the table as UTF-8");
         }
         let row = e.position().map_or(0, |p| p.record() as usize);
-        let place = Place { file, row };
-        match *e.kind() {
-            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                place.unequal(separator, (expected_len, len))
-            }
-            _ => place.refuse(
-                "table is malformed",
-                "comma-separated values, quoted where needed",
-                &e.to_string(),
-            ),
-        }
+        let expected = "comma-separated values, quoted where needed";
+        Place { file, row }.refuse("table is malformed", expected, &e.to_string())
     };
     let header = reader.headers().map_err(|e| malformed(&e))?.clone();
     let columns: Vec<&str> = header.iter().map(bare).collect();
@@ -233,14 +233,15 @@ pub(super) fn read_csv(file: &Path) -> Result<Table> {
         table.columns.note(name, if used.contains(&i) { Known::Yes } else { Known::No });
     }
     for (i, record) in reader.records().enumerate() {
-        let record = match record {
-            Err(e) if matches!(e.kind(), csv::ErrorKind::UnequalLengths { .. }) => {
-                faults.note(Err(malformed(&e)));
-                continue;
-            }
-            record => record.map_err(|e| malformed(&e))?,
-        };
+        let record = record.map_err(|e| malformed(&e))?;
         let place = Place { file, row: i + 1 };
+        if record.iter().all(|value| value.trim().is_empty()) {
+            continue; // spreadsheets write such rows behind the last one
+        }
+        if record.len() != columns.len() {
+            faults.note(Err(place.unequal(separator, (columns.len(), record.len()))));
+            continue;
+        }
         let get = |column: Option<usize>| column.and_then(|c| record.get(c)).map(str::trim);
         let filled = |column| get(column).filter(|value| !value.is_empty());
         let bounds = bounds.iter().filter_map(|&column| filled(column)).map(str::to_owned);
@@ -412,6 +413,9 @@ impl Facts<'_> {
     fn join(self, name: &str, table: &mut Table, place: Place<'_>) -> Result<()> {
         let Table { rows, unread, .. } = table;
         let name = name.trim_start_matches("./");
+        if name.is_empty() {
+            return Err(place.nameless());
+        }
         checked_key(name, place.file, place.row)?;
         let row = rows.entry(name.to_owned()).or_default();
         for caption in self.captions {

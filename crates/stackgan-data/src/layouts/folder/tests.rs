@@ -509,3 +509,70 @@ fn classes_whose_names_are_captions_are_split_by_picture() {
         data.notes
     );
 }
+
+/// Spreadsheets write rows without values behind the last one.
+#[test]
+fn blank_rows_of_tables_are_left_out_and_nameless_ones_told() {
+    let blank = "file_name;text;class;split\na.jpg;x;c;train\n;;;\n; ;;\n   \n;;\n;;;\n";
+    let data = all(&[("metadata.csv", blank), ("a.jpg", "")]);
+    assert_eq!(captions(&data), [("a", vec!["x"])]);
+    let said = error(&[("metadata.csv", "file_name,text\na.jpg,x\n,\n,lost\n"), ("a.jpg", "")]);
+    for part in ["row has no file name", "metadata.csv (row 3)", "or take it out"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let said = error(&[("metadata.csv", "file_name,text\n,a\n,b\n"), ("a.jpg", "")]);
+    assert!(said.contains("2 rows of the table") && said.contains("do: give each row"), "{said}");
+    let said =
+        error(&[("metadata.jsonl", "{\"file_name\": \"\", \"text\": \"x\"}"), ("a.jpg", "")]);
+    assert!(said.contains("metadata.jsonl (row 1)") && said.contains("no file name"), "{said}");
+}
+
+#[test]
+fn two_tables_that_name_a_picture_are_both_named() {
+    let (csv, jsonl) = ("file_name,text\na.jpg,x\n", "{\"file_name\": \"a.jpg\", \"text\": \"x\"}");
+    for (files, found) in [
+        (
+            [("metadata.csv", csv), ("metadata.jsonl", jsonl), ("a.jpg", "")],
+            "a.jpg in metadata.csv and in metadata.jsonl",
+        ),
+        (
+            [
+                ("metadata.csv", "file_name,text\ns/a.jpg,x\n"),
+                ("s/metadata.csv", csv),
+                ("s/a.jpg", ""),
+            ],
+            "s/a.jpg in metadata.csv and in s/metadata.csv",
+        ),
+    ] {
+        let said = error(&files);
+        for part in ["picture is named in two tables", found, "do: remove metadata.csv or"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+}
+
+#[test]
+fn a_column_without_a_name_is_not_told() {
+    let notes = |table: &str| all(&[("metadata.csv", table), ("a.jpg", "")]).notes.join("\n");
+    assert!(!notes(",file_name,text\n0,a.jpg,x\n").contains("not used"));
+    let said = notes(",file_name,text,hue\n0,a.jpg,x,1\n");
+    assert!(said.contains("columns of tables that are not used: hue\n"), "{said}");
+}
+
+#[test]
+fn other_extensions_of_jpeg_are_pictures_and_of_other_formats_named() {
+    let data = all(&[
+        ("a.JFIF", ""),
+        ("a.txt", "a"),
+        ("b.jpe", ""),
+        ("b.txt", "b"),
+        ("c.heif", ""),
+        ("d.NEF", ""),
+    ]);
+    assert_eq!(captions(&data), [("a", vec!["a"]), ("b", vec!["b"])]);
+    let notes = data.notes.join("\n");
+    assert!(
+        notes.contains("2 pictures neither JPEG nor PNG nor WebP, not used (c.heif, d.NEF)"),
+        "{notes}"
+    );
+}
