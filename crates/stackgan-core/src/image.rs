@@ -38,6 +38,11 @@ impl Picture {
                 images.dims()
             )));
         }
+        if !images.device().is_cpu()
+            && let Some(pictures) = Self::from_device(images)?
+        {
+            return Ok(pictures);
+        }
         let images = images.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
         let (storage, layout) = images.storage_and_layout();
         let values = locked_values(&storage, layout)?;
@@ -49,6 +54,23 @@ impl Picture {
         let planes = values.chunks_exact(pixels);
         let planes: Vec<&[f32]> = planes.collect();
         Ok(planes.chunks_exact(3).map(|planes| Self::from_planes(planes, width, height)).collect())
+    }
+
+    /// As [`Self::from_batch`], with bytes that the device computes: a quarter of the size of the
+    /// numbers has to be brought from it. `None` if one of them has no colour.
+    fn from_device(images: &Tensor) -> Result<Option<Vec<Self>>> {
+        let (batch, _, height, width) = images.dims4()?;
+        let images = images.to_dtype(DType::F32)?;
+        // A product of zero with NaN or infinity is NaN.
+        if images.affine(0.0, 0.0)?.sum_all()?.to_scalar::<f32>()? != 0.0 {
+            return Ok(None);
+        }
+        let levels = images.affine(1.0, 1.0)?.affine(127.5, 0.0)?.clamp(0f32, 255f32)?;
+        let bytes = levels.affine(1.0, f64::from(HALF))?.to_dtype(DType::U8)?;
+        let bytes = bytes.permute((0, 2, 3, 1))?.contiguous()?.flatten_all()?.to_vec1::<u8>()?;
+        let size = (3 * height * width).max(1);
+        let pictures = bytes.chunks_exact(size).take(batch);
+        Ok(Some(pictures.map(|rgb| Self { width, height, rgb: rgb.to_vec() }).collect()))
     }
 
     /// Combines a red, a green and a blue plane in [-1, 1].
@@ -157,13 +179,15 @@ pub(crate) fn encoder<'a, W: Write>(
     Ok(encoder)
 }
 
+/// The largest value below one half, so that the sum of [`byte`] is never rounded up to the next
+/// integer.
+const HALF: f32 = 0.499_999_97;
+
 /// Maps -1 to 0 and 1 to 255, and rounds values between them to the nearest byte.
 ///
 /// Differs from the release: the PyTorch release truncates, so its pictures are half a level
 /// darker on average.
 fn byte(value: f32) -> u8 {
-    /// The largest value below one half, so that the sum is never rounded up to the next integer.
-    const HALF: f32 = 0.499_999_97;
     (((value + 1.0) * 127.5).clamp(0.0, 255.0) + HALF) as u8
 }
 
@@ -215,6 +239,23 @@ mod tests {
         let pictures = Picture::from_batch(&batch)?;
         assert_eq!(pictures[0].rgb, [0, 128, 0, 255, 191, 255]);
         assert_eq!(pictures[1].rgb, [255, 0, 128, 255, 0, 128]);
+        Ok(())
+    }
+
+    /// As computed on a GPU, whose operations are these too.
+    #[test]
+    fn a_device_computes_the_same_bytes() -> Result<()> {
+        let near = |level: u16| (f32::from(level) + 0.5) / 127.5 - 1.0;
+        let mut values: Vec<f32> = (0..255).flat_map(|level| [near(level), -near(level)]).collect();
+        values.extend([-1.0, 1.0, -7.0, 7.0, 0.0, -0.0]);
+        let batch = Tensor::from_vec(values.clone(), (2, 3, 2, 43), &Device::Cpu)?;
+        assert_eq!(Picture::from_device(&batch)?, Some(Picture::from_batch(&batch)?));
+        for found in [f32::NAN, f32::NEG_INFINITY] {
+            let mut values = values.clone();
+            values[100] = found;
+            let batch = Tensor::from_vec(values, (2, 3, 2, 43), &Device::Cpu)?;
+            assert_eq!(Picture::from_device(&batch)?, None);
+        }
         Ok(())
     }
 

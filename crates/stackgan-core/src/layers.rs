@@ -93,6 +93,10 @@ impl Conv {
 }
 
 /// Batch norm over all axes except the channel, with the activation that follows it.
+///
+/// Differs from the release: TensorFlow 0.12 corrects the first steps of the running statistics
+/// (`zero_debias`), of which nothing remains after a few dozen. Here they begin at 0 and 1, as in
+/// PyTorch.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     gamma: Tensor,

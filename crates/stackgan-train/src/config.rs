@@ -26,8 +26,9 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("photo-projected-stage2", include_str!("../presets/photo-projected-stage2.toml")),
     ("cub-stage1", include_str!("../presets/cub-stage1.toml")),
     ("cub-stage2", include_str!("../presets/cub-stage2.toml")),
-    ("oxford-stage1", include_str!("../presets/oxford-stage1.toml")),
-    ("oxford-stage2", include_str!("../presets/oxford-stage2.toml")),
+    // The release's settings of birds and flowers are the same.
+    ("oxford-stage1", include_str!("../presets/cub-stage1.toml")),
+    ("oxford-stage2", include_str!("../presets/cub-stage2.toml")),
     ("coco-stage1", include_str!("../presets/coco-stage1.toml")),
     ("coco-stage2", include_str!("../presets/coco-stage2.toml")),
 ];

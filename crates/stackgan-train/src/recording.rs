@@ -71,12 +71,11 @@ impl Recording {
             return Ok(queued(players, inputs, cfg, weights, meanwhile)?.0);
         }
         if kind.taken < BEFORE {
-            kind.taken += 1;
-            let rehearsed = kind.taken == BEFORE;
+            let rehearsed = kind.taken + 1 == BEFORE;
             let _rehearsal =
                 rehearsed.then(|| gpu::rehearse(players.g().params.device())).transpose()?;
             let (stats, numbers) = queued(players, inputs, cfg, weights, meanwhile)?;
-            kind.numbers = numbers;
+            (kind.taken, kind.numbers) = (kind.taken + 1, numbers);
             return Ok(stats);
         }
         if kind.recorded.is_none() {

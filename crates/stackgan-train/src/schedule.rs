@@ -2,6 +2,9 @@
 //!
 //! The rate is computed from the progress of the run and never stored, so a resumed run cannot lose
 //! its halvings.
+//!
+//! Differs from the release: both begin anew with the full rate after a resume, and the TensorFlow
+//! release counts the epochs of Stage-II on from those of its Stage-I.
 
 use serde::{Deserialize, Serialize};
 

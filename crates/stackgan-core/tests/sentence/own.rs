@@ -72,6 +72,19 @@ fn what_is_cut_off_is_told() -> Result<()> {
     Ok(())
 }
 
+/// Words that are not in the vocabulary are all alike to the encoder.
+#[test]
+fn unknown_words_are_told() -> Result<()> {
+    let weights = weights(1);
+    let encoder = SentenceEncoder::new(&files(&weights), &Device::Cpu)?;
+    assert_eq!(encoder.unread("a red bird"), None);
+    let said = "the encoder does not know `синий`, `🌸`";
+    assert_eq!(encoder.unread("a синий bird 🌸 синий").as_deref(), Some(said));
+    let many = encoder.unread("q w e r t y").unwrap_or_default();
+    assert!(many.ends_with("`q`, `w`, `e`, `r`, `t` …"), "{many}");
+    Ok(())
+}
+
 #[test]
 fn fingerprints_tell_encoders_of_one_width_apart() -> Result<()> {
     let (one, two) = (weights(1), weights(2));

@@ -147,6 +147,9 @@ pub struct TextTrainConfig {
 impl TextTrainConfig {
     /// The published training of the birds' encoder (`train_sje_hybrid.lua` of Reed et al., CVPR
     /// 2016), except for the image side.
+    ///
+    /// Differs from the release: that of COCO (`main_txt_coco.lua`) matches two captions of a picture
+    /// with each other, with Adam at 2e-4, and is not here.
     #[must_use]
     pub fn published() -> Self {
         Self {

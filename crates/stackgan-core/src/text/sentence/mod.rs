@@ -33,6 +33,10 @@ const TOKENS: usize = 16;
 /// A pass is padded to a multiple of this many captions for the same reason: small products take
 /// another code path.
 const ROWS: usize = 8;
+/// The names of the token of unknown words.
+const UNKNOWN: [&str; 2] = ["[UNK]", "<unk>"];
+/// Number of unknown words that are named.
+const NAMED: usize = 5;
 /// Number of tokens in one pass, which limits the memory.
 const BATCH: usize = 4096;
 
@@ -52,6 +56,8 @@ pub struct SentenceEncoder {
     places: usize,
     /// The padding token.
     pad: u32,
+    /// The token of words that are not in the vocabulary, if there is one.
+    unknown: Option<u32>,
     device: Device,
     fingerprint: String,
 }
@@ -85,8 +91,9 @@ impl SentenceEncoder {
         })?;
         let pad = u32::try_from(config.pad_token_id).unwrap_or(0);
         let (dim, device) = (config.hidden_size, device.clone());
+        let unknown = UNKNOWN.iter().find_map(|token| tokenizer.token_to_id(token));
         let (places, fingerprint) = (config.max_position_embeddings, files.fingerprint());
-        Ok(Self { tokenizer, bert, modules, dim, places, pad, device, fingerprint })
+        Ok(Self { tokenizer, bert, modules, dim, places, pad, unknown, device, fingerprint })
     }
 
     /// Returns the vectors of captions, which are padded to `length` tokens.
@@ -146,8 +153,34 @@ impl TextEncoder for SentenceEncoder {
     }
 
     fn unread(&self, caption: &str) -> Option<String> {
-        let longest = self.tokenizer.get_truncation()?.max_length;
         let tokens = self.tokenizer.encode(caption, true).ok()?;
+        let strange = self.strange(caption, &tokens);
+        let parts: Vec<String> = strange.into_iter().chain(self.cut(caption, &tokens)).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+impl SentenceEncoder {
+    /// The message about words that are not in the vocabulary: all have the same vector.
+    fn strange(&self, caption: &str, tokens: &tokenizers::Encoding) -> Option<String> {
+        let unknown = self.unknown?;
+        let words = tokens.get_ids().iter().zip(tokens.get_offsets());
+        let words = words.filter(|(id, _)| **id == unknown);
+        let mut named: Vec<&str> = Vec::new();
+        for word in words.filter_map(|(_, &(from, to))| caption.get(from..to)) {
+            if !named.contains(&word) {
+                named.push(word);
+            }
+        }
+        let more = if named.len() > NAMED { " …" } else { "" };
+        named.truncate(NAMED);
+        let told = || format!("the encoder does not know `{}`{more}", named.join("`, `"));
+        (!named.is_empty()).then(told)
+    }
+
+    /// The message about the end of a caption, if it is cut off.
+    fn cut(&self, caption: &str, tokens: &tokenizers::Encoding) -> Option<String> {
+        let longest = self.tokenizer.get_truncation()?.max_length;
         if tokens.len() < longest {
             return None;
         }
