@@ -143,13 +143,7 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let features = BENCH.dir().join("random.safetensors").display().to_string();
     let birds = WORLD.birds().display().to_string();
-    let shown = dir.path().join("shown");
-    std::fs::create_dir(&shown).unwrap();
-    for (i, file) in pictures(&WORLD.birds()).into_iter().take(6).enumerate() {
-        std::fs::copy(&file, shown.join(format!("{i}.{}", file.extension().unwrap().display())))
-            .unwrap();
-    }
-    let shown = shown.display().to_string();
+    let shown = copied(&dir.path().join("shown"), 6);
     let common =
         ["eval", "--pictures", &shown, "--data", &birds, "--features", &features, "--json", "-q"];
     let run = |more: &[&str]| json(dir.path(), &[&common[..], more].concat());
@@ -166,8 +160,87 @@ fn a_folder_of_pictures_and_statistics_of_elsewhere() {
     assert!(interval["low"].is_number() && interval["high"].is_number(), "{second}");
     let file = std::fs::read(dir.path().join("real.npz")).unwrap();
     std::fs::write(dir.path().join("cut.npz"), &file[..file.len() / 2]).unwrap();
-    let args = [&common[..], &fid[..], &["--stats", "cut.npz"]].concat();
-    assert_eq!(failed(dir.path(), &args).0, 3);
+    for (file, code) in [("cut.npz", 3), ("nope.npz", 4)] {
+        let args = [&common[..], &fid[..], &["--stats", file]].concat();
+        assert_eq!(failed(dir.path(), &args).0, code, "{file}");
+    }
+}
+
+/// Only what is compared with real pictures needs them.
+#[test]
+fn a_folder_is_measured_without_a_dataset() {
+    let dir = tempfile::tempdir().unwrap();
+    let features = BENCH.dir().join("random.safetensors").display().to_string();
+    let birds = WORLD.birds().display().to_string();
+    let shown = copied(&dir.path().join("shown"), 12);
+    let common = ["eval", "--pictures", &shown, "--features", &features, "--bootstrap", "0", "-q"];
+    let run = |more: &[&str]| json(dir.path(), &[&common[..], &["--json"], more].concat());
+    let saved = ["--metrics", "fid", "--save-stats", "real.npz", "--data", &birds];
+    run(&saved);
+    for more in [&["--metrics", "is"][..], &["--metrics", "fid", "--stats", "real.npz"]] {
+        let (alone, beside) = (run(more), run(&[more, &["--data", &birds]].concat()));
+        assert_eq!(alone["measures"].as_array().unwrap().len(), 1, "{alone}");
+        assert_eq!(alone["measures"], beside["measures"]);
+        for field in ["data", "fingerprint", "size", "pixels", "resizing", "split"] {
+            assert!(alone["real"][field].is_null(), "{field}: {alone}");
+            assert!(!beside["real"][field].is_null(), "{field}: {beside}");
+        }
+    }
+    for more in [&["--metrics", "kid"][..], &saved[..4]] {
+        let (code, text) = failed(dir.path(), &[&common[..], more].concat());
+        assert!(code == 2 && text.contains("--data"), "{more:?}: {code} {text}");
+    }
+    let table = done(dir.path(), &[&common[..], &["--metrics", "is"]].concat());
+    assert!(table.contains("real      none"), "{table}");
+}
+
+/// A folder's numbers depend on the size of the real pictures and on the filter that made them. Both
+/// are said, and so is which measure takes statistics instead.
+#[test]
+fn the_real_pictures_beside_a_folder_are_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let features = BENCH.dir().join("random.safetensors").display().to_string();
+    done(dir.path(), &["data", "toy", "--out", "birds", "--count", "36", "--seed", "3", "-q"]);
+    let shown = copied(&dir.path().join("shown"), 4);
+    let common = ["eval", "--pictures", &shown, "--data", "birds", "--features", &features, "-q"];
+    let run = |more: &[&str]| {
+        let metrics = ["--metrics", "fid,kid", "--bootstrap", "0"];
+        [&common[..], &metrics, more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // The usual filter, where nothing is prepared; then the one of the last import.
+    let usual = json(dir.path(), &run(&["--json"]));
+    assert_eq!(usual["real"]["resizing"], "residual");
+    done(dir.path(), &["data", "import", "birds", "--recipe", "plain", "-q"]);
+    let other = json(dir.path(), &run(&["--json", "--save-stats", "real.npz"]));
+    assert_eq!(other["real"]["resizing"], "plain");
+    assert_eq!(other["real"]["size"], 256);
+    let warnings = other["warnings"].to_string();
+    assert!(warnings.contains("4 of 4 pictures are not 256x256 (one is 420x380)"), "{warnings}");
+    let real = "toy, test split, 256x256, resized for the recipe plain";
+    let table = done(dir.path(), &run(&[]));
+    assert!(table.contains(&format!("real      {real}\n")), "{table}");
+    let table = done(dir.path(), &run(&["--stats", "real.npz"]));
+    let both = format!("statistics of real.npz (Fréchet distance); {real} (others)");
+    assert!(table.contains(&both), "{table}");
+
+    let small = dir.path().join("shown/small.png");
+    image::RgbImage::new(64, 64).save(small).unwrap();
+    let (code, text) = failed(dir.path(), &run(&[]));
+    assert!(code == 2 && text.contains("1 of these and 4 larger"), "{code} {text}");
+}
+
+/// `eval` and `nearest` scale the noise as `generate` does.
+#[test]
+fn the_noise_of_measured_pictures_can_be_scaled() {
+    let birds = WORLD.birds().display().to_string();
+    let scales = ["--z-scale", "0.5", "--eps-scale", "0", "--json"];
+    let eval = BENCH.args(&[&scales[..], &["--metrics", "variety", "--num", "2"]].concat());
+    let nearest = ["nearest", "-m", "run", "--data", &birds, "--features", "none", "--num", "2"];
+    let nearest = [&nearest[..], &["-q", "--out", "scaled"], &scales].concat();
+    for document in [json(BENCH.dir(), &eval), json(BENCH.dir(), &nearest)] {
+        assert_eq!(document["pictures"]["z_scale"], 0.5);
+        assert_eq!(document["pictures"]["eps_scale"], 0.0);
+    }
 }
 
 /// Together with other measures this is a warning, on its own an error. A table is never empty.
@@ -180,6 +253,16 @@ fn a_measure_without_a_number_is_told() {
     assert_eq!(document["measures"].as_array().unwrap().len(), 1);
     let told = document["warnings"].as_array().unwrap().iter().filter_map(Value::as_str);
     assert!(told.into_iter().any(|w| w.starts_with("left out: an inception score")), "{document}");
+}
+
+/// Copies some pictures of the shared dataset into a new folder, and returns its path.
+fn copied(to: &Path, count: usize) -> String {
+    std::fs::create_dir(to).unwrap();
+    for (i, file) in pictures(&WORLD.birds()).into_iter().take(count).enumerate() {
+        let extension = file.extension().unwrap().display();
+        std::fs::copy(&file, to.join(format!("{i}.{extension}"))).unwrap();
+    }
+    to.display().to_string()
 }
 
 fn pictures(folder: &Path) -> Vec<PathBuf> {
@@ -280,7 +363,9 @@ fn what_cannot_measure_is_refused_by_its_exit_code() {
     let nothing = stackgan(BENCH.dir(), &["eval", "--data", &birds]).output().unwrap();
     assert_eq!(nothing.status.code(), Some(2));
     // What nothing is painted with is refused; what the model is to paint from is taken.
-    for option in [["--num", "20"], ["--z-scale", "1"], ["--embeddings", "none"]] {
+    for option in
+        [["--num", "20"], ["--z-scale", "1"], ["--eps-scale", "1"], ["--embeddings", "none"]]
+    {
         let folder = ["eval", "--pictures", ".", "--data", &birds];
         let (code, text) = failed(BENCH.dir(), &[&folder[..], &option].concat());
         assert!(code == 2 && text.contains("--pictures"), "{option:?}: {code} {text}");

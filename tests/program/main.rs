@@ -41,6 +41,7 @@ mod scripting;
 mod server;
 mod serving;
 mod settings;
+mod starting;
 mod taking_up;
 mod text;
 #[path = "../../crates/stackgan-core/tests/sentence/tiny_bert.rs"]

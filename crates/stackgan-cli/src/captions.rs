@@ -177,7 +177,12 @@ impl<'a> Lines<'a> {
                 Err(wrong("a longer line", "write one caption on each line").into())
             }
             _ => match str::from_utf8(line) {
-                Ok(line) if !line.contains('\0') => Ok(Some(line.to_owned())),
+                Ok(line) if line.contains('\r') => {
+                    let found = "several lines that end in CR alone";
+                    Err(wrong(found, "save the file with line ends LF or CR LF").into())
+                }
+                // A tab is a space, as in the captions of a dataset.
+                Ok(line) if !line.contains('\0') => Ok(Some(line.replace('\t', " "))),
                 Ok(_) => {
                     let found = "a NUL byte, as in UTF-16 and in files that are no text";
                     Err(wrong(found, "save the file as UTF-8, and take the byte out").into())
@@ -206,6 +211,8 @@ mod tests {
         assert_eq!(read("a\n\n b \r\nc", 2).unwrap(), [vec!["a", "b"], vec!["c"]]);
         assert_eq!(read("\u{feff}a\n\u{feff}b", 2).unwrap(), [vec!["a", "\u{feff}b"]]);
         assert_eq!(read("\u{feff}\r\na", 2).unwrap(), [vec!["a"]]);
+        assert_eq!(read("a\tb\n", 2).unwrap(), [vec!["a b"]]);
+        assert!(read("a\rb\r", 2).unwrap_err().to_string().contains("CR alone"));
         let long = "x".repeat(MAX_CAPTION);
         for end in ["", "\n", "\r\n"] {
             assert_eq!(read(&format!("{long}{end}a"), 2).is_ok(), !end.is_empty(), "{end:?}");

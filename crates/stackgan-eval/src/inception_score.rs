@@ -7,6 +7,11 @@
 //!
 //! Source: Salimans et al., "Improved Techniques for Training GANs" (2016), section 4; references:
 //! torch-fidelity, and StackGAN-inception-model (10 splits).
+//!
+//! Differs from the release: `inception_score.py` of StackGAN-inception-model shuffles the pictures
+//! anew each time and measures whole batches of 64 of them, so it drops N mod 64 pictures, others
+//! each time. Here all are measured in the order in which they come, so that the same pictures have
+//! the same score.
 
 use crate::bootstrap::{self, Interval};
 use crate::rows::Rows;

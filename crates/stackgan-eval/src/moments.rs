@@ -16,6 +16,9 @@ use crate::{Error, Result};
 const BLOCK: usize = 256;
 /// Largest accepted asymmetry of a covariance from a file, relative to its largest absolute value.
 const SKEW: f64 = 1e-6;
+/// Largest accepted negative variance in any direction, relative to the sum of the variances:
+/// rounding leaves less.
+const ROUNDING: f64 = 1e-6;
 /// Number of columns in a panel of the covariance.
 const PANEL: usize = 128;
 
@@ -80,6 +83,21 @@ impl Moments {
             return Err(unfit(expected, "larger ones".to_owned()));
         }
         Ok(Self { count, mean, covariance })
+    }
+
+    /// Returns whether the covariance can be one: in no direction is the variance negative, beyond
+    /// rounding. [`Self::from_parts`] looks at pairs of features alone, which takes much less time.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        let most = ROUNDING * self.trace();
+        if most == 0.0 {
+            return true; // all zeros, as its covariances lie within its variances
+        }
+        let mut raised = self.covariance.clone();
+        for i in 0..self.width() {
+            raised[(i, i)] += most;
+        }
+        raised.cholesky().is_some()
     }
 
     /// Returns the number of rows, or 0 if it is not known.
@@ -265,6 +283,17 @@ mod tests {
             pool.install(|| Moments::of(&rows).unwrap().covariance())
         };
         assert_eq!(on(1), on(3));
+    }
+
+    #[test]
+    fn a_covariance_has_no_negative_variance_in_any_direction() -> Result<()> {
+        let of = |covariance: &[f64]| Moments::from_parts(0, vec![0.0; 3], covariance);
+        // Each pair of features is possible, all three together are not.
+        assert!(!of(&[1.0, -0.9, -0.9, -0.9, 1.0, -0.9, -0.9, -0.9, 1.0])?.is_possible());
+        assert!(of(&[1.0, -0.5, -0.5, -0.5, 1.0, -0.5, -0.5, -0.5, 1.0])?.is_possible());
+        assert!(of(&[0.0; 9])?.is_possible());
+        assert!(Moments::of(&rows(9, 40))?.is_possible(), "a null space is no obstacle");
+        Ok(())
     }
 
     #[test]

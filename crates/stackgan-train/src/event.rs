@@ -48,12 +48,14 @@ pub enum TrainEvent {
         /// The PNG file.
         path: PathBuf,
     },
-    /// A checkpoint was written and verified.
+    /// A checkpoint was written and verified, and the model too, or a warning said that it was not.
     Checkpoint {
         /// Steps taken so far.
         step: u64,
         /// The file.
         path: PathBuf,
+        /// Why the run ends with it; `None` if it goes on.
+        ends: Option<StopReason>,
     },
     /// A step became non-finite and the run went back to a checkpoint. Later steps are taken, and
     /// reported, again.

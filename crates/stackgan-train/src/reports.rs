@@ -1,5 +1,6 @@
 //! What a run reports while it trains: warnings, lines of `stats.jsonl`, sample grids.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use stackgan_core::{Model, Sampling};
@@ -129,19 +130,27 @@ fn thousandths(share: f64) -> f64 {
     (share * 1e3).round() / 1e3
 }
 
-/// Truncates the statistics to `step`, and warns about lines that could not be read.
-pub(crate) fn cut_stats(
-    dir: &RunDir,
-    step: u64,
-    on_event: &mut dyn FnMut(TrainEvent),
-) -> Result<()> {
-    let damaged = dir.cut_stats(step)?;
-    if damaged > 0 {
-        let file = dir.files().stats();
-        let text = format!("{}: lines that cannot be read are left out: {damaged}", file.display());
-        on_event(TrainEvent::Warning { step, text });
-    }
+/// Truncates the statistics and the measurements to `step`, and warns about lines that could not be
+/// read.
+///
+/// # Errors
+/// When the statistics cannot be read or written. Without the measurements, training goes on.
+pub(crate) fn cut(dir: &RunDir, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+    let (stats, measured) = (dir.files().stats(), dir.files().measured());
+    let damaged = dir.cut_lines(&stats, step)?;
+    let texts = match dir.cut_lines(&measured, step) {
+        Ok(also) => [left_out(&stats, damaged), left_out(&measured, also)],
+        Err(error) => [left_out(&stats, damaged), Some(error.to_string())],
+    };
+    let warn = |text| on_event(TrainEvent::Warning { step, text });
+    texts.into_iter().flatten().for_each(warn);
     Ok(())
+}
+
+/// Says how many lines of a file could not be read, if there are any.
+fn left_out(file: &Path, damaged: usize) -> Option<String> {
+    let file = file.display();
+    (damaged > 0).then(|| format!("{file}: lines that cannot be read are left out: {damaged}"))
 }
 
 /// Turns a failure to write a file that is only for viewing into a warning. Returns whether it was

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use candle_core::Device;
+use stackgan_core::Model;
 use stackgan_kernels::{gpu, memory};
 
+use crate::config::{RunConfig, TrainConfig};
 use crate::event::{StopReason, TrainEvent};
 use crate::feed::{Fed, Feed};
 use crate::policy::Policy;
-use crate::reports::{Reported, Reports, cut_stats};
+use crate::reports::{Reported, Reports, cut};
 use crate::run_dir::{RunDir, remove};
 use crate::samples::Samples;
 pub use crate::setup::{Setup, plan_over};
@@ -50,14 +53,13 @@ pub fn train(
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<Outcome> {
     let (policy, cfg) = (policy.into(), setup.config.clone());
-    let store =
-        Store::open(&dir.files().checkpoints(), cfg.run.keep)?.keeping_every(cfg.run.keep_every);
+    let store = store_of(dir, &cfg.run)?;
     let steps_per_epoch = setup.plan()?.steps_per_epoch();
     let mut run = Run::new(setup, cfg.total_steps(steps_per_epoch), policy.checks)?;
     let first = run.resume((&store, dir), &policy, on_event)?;
 
     dir.write(&dir.files().config(), cfg.to_toml()?.as_bytes())?;
-    cut_stats(dir, first, on_event)?;
+    cut(dir, first, on_event)?;
     let samples = Samples::choose(&run.setup, run.standardise.as_ref())?;
     dir.write(&dir.files().reals(), &samples.reals()?)?;
     dir.write(&dir.files().captions(), samples.captions().as_bytes())?;
@@ -97,7 +99,7 @@ pub fn train(
                 let error = run.bundle(error, &fed, dir, policy.on_nonfinite)?;
                 let text;
                 (step, text) = run.roll_back(error, &store, policy.on_nonfinite, on_event)?;
-                cut_stats(dir, step, on_event)?;
+                cut(dir, step, on_event)?;
                 on_event(TrainEvent::WentBack { step });
                 on_event(TrainEvent::Warning { step, text });
                 feed = run.feed(step)?;
@@ -124,8 +126,7 @@ pub fn train(
         } else {
             stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
         };
-        let kept = cfg.run.keep_every > 0 && step.is_multiple_of(cfg.run.keep_every);
-        if step.is_multiple_of(cfg.run.checkpoint_every) || kept || ends.is_some() {
+        if saves_at(&cfg.run, step) || ends.is_some() {
             run.between_steps(|run| saves.save(run, step, ends, on_event))?;
         }
         if let Some(ends) = ends {
@@ -139,6 +140,22 @@ pub fn train(
     Ok(Outcome { step, steps: run.steps, reason, model: dir.files().model() })
 }
 
+/// Whether a run saves after `step` steps although nothing ends it there.
+#[must_use]
+pub fn saves_at(cfg: &RunConfig, step: u64) -> bool {
+    let kept = cfg.keep_every > 0 && step.is_multiple_of(cfg.keep_every);
+    kept || step.is_multiple_of(cfg.checkpoint_every)
+}
+
+/// Opens the checkpoints of a run. What was kept by the settings that it had before stays.
+fn store_of(dir: &RunDir, cfg: &RunConfig) -> Result<Store> {
+    let text = std::fs::read_to_string(dir.files().config()).unwrap_or_default();
+    let before = TrainConfig::from_toml(&text).map(|before| before.run);
+    let before = before.map_or((cfg.keep, 0), |before| (before.keep, before.keep_every));
+    let store = Store::open(&dir.files().checkpoints(), cfg.keep)?;
+    Ok(store.keeping_every(cfg.keep_every).after(before))
+}
+
 /// The checkpoints and models that a run writes.
 struct Saves<'a> {
     store: &'a Store,
@@ -150,10 +167,15 @@ struct Saves<'a> {
 }
 
 impl Saves<'_> {
-    /// Saves the state before the first step, and warns if there is little room.
-    fn begin(&self, run: &Run, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+    /// Saves the state before the first step, or the model of the step that the run goes on from,
+    /// and warns if there is little room.
+    fn begin(&mut self, run: &Run, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
         if self.store.checkpoints()?.is_empty() {
             run.checkpoint(self.store, 0)?; // fail now, not after a day, if this cannot be written
+        }
+        if step > 0 && self.step_of_model() != Some(step) {
+            // The process was killed before it wrote this one, or the run has gone back.
+            self.model(run, step, None, on_event)?;
         }
         let (every, kept) =
             (run.setup.config.run.checkpoint_every, run.setup.config.run.keep_every);
@@ -176,10 +198,12 @@ impl Saves<'_> {
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<()> {
         self.dir.keep_hold()?;
-        match run.save(self.store, self.dir, step) {
+        match self.dir.here(run.checkpoint(self.store, step)) {
             Ok(path) => {
-                (self.misses, self.saved) = (0, Some(step));
-                on_event(TrainEvent::Checkpoint { step, path });
+                self.misses = 0;
+                self.model(run, step, ends, on_event)?;
+                memory::release();
+                on_event(TrainEvent::Checkpoint { step, path, ends });
                 Ok(())
             }
             Err(error @ Error::Storage { .. }) if self.misses + 1 < MISSES && ends.is_none() => {
@@ -190,6 +214,39 @@ impl Saves<'_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Writes the model after `step` steps, whose checkpoint is there. Unless the run `ends`, a failure
+    /// of the storage is only a warning: a checkpoint can be gone on from without it.
+    fn model(
+        &mut self,
+        run: &Run,
+        step: u64,
+        ends: Option<StopReason>,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<()> {
+        let bytes = run.model(step)?.to_bytes()?;
+        match self.dir.write(&self.dir.files().model(), &bytes) {
+            Ok(()) => self.saved = Some(step),
+            Err(mut error) => {
+                if let Error::Storage { remedy, .. } = &mut error {
+                    remedy.push_str(&format!("; the checkpoint of step {step} is saved"));
+                }
+                if ends.is_some() || !matches!(error, Error::Storage { .. }) {
+                    return Err(error);
+                }
+                let text = format!("the model is not written, training goes on: {error}");
+                on_event(TrainEvent::Warning { step, text });
+            }
+        }
+        Ok(())
+    }
+
+    /// The step of the model on disk, if there is one that can be read.
+    fn step_of_model(&self) -> Option<u64> {
+        let bytes = std::fs::read(self.dir.files().model()).ok()?;
+        let model = Model::from_bytes(&bytes, &Device::Cpu).ok()?;
+        model.stage_info(model.last_stage()).ok().map(|info| info.steps)
     }
 
     /// Writes the model after the last step, unless a save has.
@@ -236,13 +293,5 @@ impl Run {
             Err(error) if self.guard.gives_way(&error) => work(self),
             done => done,
         }
-    }
-
-    /// Saves the checkpoint and the model after `step` steps.
-    fn save(&self, store: &Store, dir: &RunDir, step: u64) -> Result<PathBuf> {
-        let path = self.checkpoint(store, step)?;
-        dir.write(&dir.files().model(), &self.model(step)?.to_bytes()?)?;
-        memory::release();
-        Ok(path)
     }
 }

@@ -2,7 +2,7 @@
 //! this program.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -33,7 +33,7 @@ impl RunDir {
             let path = root.join(format!("{number:05}-{name}"));
             match fs::create_dir(&path) {
                 Ok(()) => return Self::open(&path),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(e) => return Err(storage("make the run folder", &path, e)),
             }
         }
@@ -61,7 +61,8 @@ impl RunDir {
         // A poisoned lock: taking it failed elsewhere, and the file is the old one.
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if is_removed(&lock) {
-            *lock = locked(&self.path, "its LOCK was removed, and another process trains in it")?;
+            let taken = "its LOCK was removed, and another process trains in it";
+            *lock = self.here(locked(&self.path, taken))?;
         }
         Ok(())
     }
@@ -108,7 +109,31 @@ impl RunDir {
     /// # Errors
     /// [`Error::Storage`].
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        write_atomically(path, bytes)
+        self.here(write_atomically(path, bytes))
+    }
+
+    /// Says in an error of the storage that the folder is gone, if it is: then there is no lack of space
+    /// or permissions.
+    pub(crate) fn here<T>(&self, done: Result<T>) -> Result<T> {
+        done.map_err(|mut error| {
+            if let Error::Storage { remedy, .. } = &mut error
+                && self.path.try_exists().is_ok_and(|there| !there)
+            {
+                *remedy = format!(
+                    "the run folder is gone or was moved: bring {} back, or go on where it lies now",
+                    self.path.display()
+                );
+            }
+            error
+        })
+    }
+
+    /// Appends a line to a file of the folder, as [`append`] does.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn append_line(&self, path: &Path, line: &Value) -> Result<()> {
+        self.here(append(path, &format!("{line}\n")))
     }
 
     /// Appends a line to `stats.jsonl`. Its clock gives the seconds since this process started or
@@ -131,32 +156,21 @@ impl RunDir {
         for (name, value) in values {
             line.insert((*name).to_owned(), json!(value));
         }
-        let path = self.files().stats();
-        let append = || {
-            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-            let before = file.metadata()?.len();
-            let written = file.write_all(format!("{}\n", Value::Object(line)).as_bytes());
-            if written.is_err() {
-                let _ = file.set_len(before); // half a line would swallow the next one
-            }
-            written
-        };
-        append().map_err(|e| storage("append to", &path, e))
+        self.append_line(&self.files().stats(), &Value::Object(line))
     }
 
-    /// Truncates `stats.jsonl` to the lines up to `step`, because a resumed run takes later steps
-    /// again.
+    /// Truncates `stats.jsonl` or `eval.jsonl` to the lines up to `step`, because a resumed run takes
+    /// later steps again.
     ///
     /// Returns the number of lines that could not be read, which are removed too. An unterminated
     /// last line was not written completely and is not counted.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn cut_stats(&self, step: u64) -> Result<usize> {
-        let path = self.files().stats();
-        let bytes = match fs::read(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0), // none was written yet
-            read => read.map_err(|e| storage("read", &path, e))?,
+    pub fn cut_lines(&self, path: &Path, step: u64) -> Result<usize> {
+        let bytes = match fs::read(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0), // none was written yet
+            read => read.map_err(|e| storage("read", path, e))?,
         };
         let of = |line: &[u8]| serde_json::from_slice::<Value>(line).ok()?.get("step")?.as_u64();
         let (mut kept, mut damaged) = (Vec::with_capacity(bytes.len()), 0);
@@ -168,7 +182,7 @@ impl RunDir {
             }
         }
         if kept != bytes {
-            write_atomically(&path, &kept)?;
+            self.write(path, &kept)?;
         }
         Ok(damaged)
     }
@@ -177,6 +191,29 @@ impl RunDir {
     pub(crate) fn is_begun(&self) -> bool {
         fs::metadata(self.files().stats()).is_ok_and(|facts| facts.len() > 0)
     }
+}
+
+/// Appends whole lines to a file. After an error it is as it was, because half a line would swallow
+/// the next one; so would one that a kill left, which is ended first.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub fn append(path: &Path, lines: &str) -> Result<()> {
+    let written = || {
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let (before, mut last) = (file.metadata()?.len(), [b'\n']);
+        if before > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        let ends = if last == [b'\n'] { "" } else { "\n" };
+        let written = file.write_all(format!("{ends}{lines}").as_bytes());
+        if written.is_err() {
+            let _ = file.set_len(before); // the first error is the one that matters
+        }
+        written
+    };
+    written().map_err(|e| storage("append to", path, e))
 }
 
 /// Locks a run folder for as long as the file is open. `taken` is the message if another process
@@ -190,7 +227,7 @@ fn locked(folder: &Path, taken: &str) -> Result<File> {
         Err(TryLockError::WouldBlock) => Err(Error::Storage {
             action: "use the run folder",
             file,
-            source: std::io::Error::other(taken),
+            source: io::Error::other(taken),
             remedy: "wait for that process, stop it, or train in another folder with --run"
                 .to_owned(),
         }),
@@ -244,7 +281,7 @@ fn numbered(root: &Path) -> Result<Vec<(u32, PathBuf)>> {
 /// Removes a file if it is there.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(storage("remove", path, e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(storage("remove", path, e)),
         _ => Ok(()),
     }
 }
@@ -304,9 +341,39 @@ mod tests {
         for step in 1..=5 {
             dir.append_stats(step, 0, (0.5, 0), &[("d_loss", 1.25)]).unwrap();
         }
-        dir.cut_stats(3).unwrap();
-        let text = fs::read_to_string(dir.files().stats()).unwrap();
+        let stats = dir.files().stats();
+        assert_eq!(dir.cut_lines(&stats, 3).unwrap(), 0);
+        let text = fs::read_to_string(&stats).unwrap();
         assert_eq!(text.lines().count(), 3);
         assert!(text.lines().all(|l| l.contains("\"d_loss\":1.25")), "{text}");
+        fs::write(&stats, text + "{\"step\":3,\"d_lo").unwrap();
+        assert_eq!(dir.cut_lines(&stats, 3).unwrap(), 0);
+        assert_eq!(fs::read_to_string(&stats).unwrap().lines().count(), 3);
+    }
+
+    #[test]
+    fn half_a_line_swallows_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("lines");
+        append(&file, "one\n").unwrap();
+        append(&file, "two\nthree\n").unwrap();
+        fs::write(&file, fs::read_to_string(&file).unwrap() + "ha").unwrap();
+        append(&file, "four\n").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "one\ntwo\nthree\nha\nfour\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_gone_is_no_lack_of_space() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(root.path(), "x").unwrap();
+        let file = dir.files().config();
+        let error = dir.write(&file.join("no"), b"x").unwrap_err().to_string();
+        assert!(error.contains("check free space"), "{error}");
+        fs::remove_dir_all(dir.path()).unwrap();
+        for failed in [dir.write(&file, b"x"), dir.append_stats(1, 0, (0.5, 0), &[])] {
+            let error = failed.unwrap_err().to_string();
+            assert!(error.contains("is gone or was moved") && !error.contains("space"), "{error}");
+        }
     }
 }

@@ -41,10 +41,22 @@ impl<'a> RunFiles<'a> {
         self.0.join(MODEL)
     }
 
+    /// The Stage-I model that Stage-II was begun on. It stays when that one is trained on, or goes.
+    #[must_use]
+    pub fn stage1(self) -> PathBuf {
+        self.0.join("stage1.safetensors")
+    }
+
     /// The reports, one JSON line each.
     #[must_use]
     pub fn stats(self) -> PathBuf {
         self.0.join("stats.jsonl")
+    }
+
+    /// What was measured while training, one JSON line each time.
+    #[must_use]
+    pub fn measured(self) -> PathBuf {
+        self.0.join("eval.jsonl")
     }
 
     /// The folder of checkpoints.

@@ -21,7 +21,7 @@ pub(crate) struct Eval {
     pub model: Option<PathBuf>,
     /// Measure the pictures in a folder (PNG, JPEG, WebP) instead of painting
     #[arg(long, value_name = "DIR", conflicts_with_all =
-        ["model", "judge", "stage", "num", "z_scale", "embeddings", "encoder"])]
+        ["model", "judge", "stage", "num", "z_scale", "eps_scale", "embeddings", "encoder"])]
     pub pictures: Option<PathBuf>,
     /// The real pictures, and the captions to paint: a prepared file or a dataset folder. Pictures of
     /// a folder need none for an inception score, or for a Fréchet distance to `--stats`
@@ -72,6 +72,9 @@ pub(crate) struct Eval {
     /// Scale of the noise; default: the model's own
     #[arg(long, value_name = "S", value_parser = scale)]
     pub z_scale: Option<f64>,
+    /// Scale of the noise of conditioning augmentation; default: the model's own
+    #[arg(long, value_name = "S", value_parser = scale)]
+    pub eps_scale: Option<f64>,
     /// Number of bootstrap samples for the interval of a Fréchet distance; 0 omits it
     #[arg(long, default_value_t = BOOTSTRAP as u16, value_name = "N",
           value_parser = clap::value_parser!(u16).range(0..=1000))]
@@ -171,6 +174,12 @@ pub(crate) struct Nearest {
     /// Seed of captions and noise
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
+    /// Scale of the noise; default: the model's own
+    #[arg(long, value_name = "S", value_parser = scale)]
+    pub z_scale: Option<f64>,
+    /// Scale of the noise of conditioning augmentation; default: the model's own
+    #[arg(long, value_name = "S", value_parser = scale)]
+    pub eps_scale: Option<f64>,
     /// The folder for nearest.png and nearest.json
     #[arg(long, alias = "output", default_value = "nearest", value_name = "DIR")]
     pub out: PathBuf,

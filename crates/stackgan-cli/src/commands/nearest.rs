@@ -47,7 +47,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         encoder: args.encoder.as_deref(),
         embeddings: args.embeddings.as_deref(),
         stage: args.stage,
-        z_scale: None,
+        z_scale: args.z_scale,
+        eps_scale: args.eps_scale,
         seed: args.seed,
     };
     let painter = DatasetPainter::open(&args.model, &args.data, &options, context)?;

@@ -20,4 +20,4 @@ pub(crate) use named::{
 pub(crate) use scores::{describe_scores, scores, warning};
 pub(crate) use training::{Length, Lesson, SMALL_STEPS, Taught, train, training_classes};
 pub(crate) use unfinished::Unfinished;
-pub(crate) use unread::{Unread, warn_unread};
+pub(crate) use unread::{Unread, warn_unread, warn_unread_by};

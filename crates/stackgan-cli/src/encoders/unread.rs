@@ -1,9 +1,12 @@
 //! Warnings about sentences that the encoder does not read completely.
 
+use rayon::prelude::*;
 use stackgan_core::Model;
+use stackgan_core::text::TextEncoder as _;
 use stackgan_core::text::alphabet::{AlphabetOptions, reading};
 use stackgan_data::counted;
 
+use super::named::Encoder;
 use crate::output::beginning;
 use crate::progress::{Manner, Phase};
 
@@ -53,6 +56,23 @@ impl<'a> Unread<'a> {
 /// The message about a sentence, with its beginning.
 fn named(caption: &str, unread: &str) -> String {
     format!("`{}`: {unread}", beginning(caption, SHOWN))
+}
+
+/// Warns about captions of a dataset that the encoder does not read completely.
+pub(crate) fn warn_unread_by(encoder: &Encoder, captions: &[String], manner: Manner) {
+    match encoder {
+        Encoder::CharCnnRnn(encoder) => warn_unread(captions, encoder.config().alphabet, manner),
+        Encoder::Sentence(encoder, _) => {
+            let unread = |said: &String| Some(named(said, &encoder.unread(said)?));
+            let met: Vec<String> = captions.par_iter().filter_map(unread).collect();
+            if let Some(first) = met.first() {
+                let all = counted(captions.len(), "caption");
+                let are = if met.len() == 1 { "is" } else { "are" };
+                manner
+                    .say(format!("warning: of {all}, {} {are} not read whole: {first}", met.len()));
+            }
+        }
+    }
 }
 
 /// Warns about captions of a dataset that an encoder with this alphabet does not read completely.

@@ -4,6 +4,7 @@
 mod asked;
 mod checks;
 mod colours;
+mod folder;
 pub(crate) mod judge;
 mod matching;
 mod measures;
@@ -17,14 +18,12 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::text::short_fingerprint;
 use stackgan_data::counted;
-use stackgan_data::prepared::Prepared;
 use stackgan_eval::comparison::Measurer;
 use stackgan_eval::gathering::KEPT;
 use stackgan_eval::report::{self, Measured};
 
 use crate::args::{Eval, Metric, Part};
 use crate::context::Context;
-use crate::output::path_text;
 use crate::progress::{Manner, Phase};
 use crate::version::VERSION;
 use checks::check_rivals;
@@ -116,20 +115,14 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
         report::warnings(&measurer.judge, network, (count, of_real), &measures)
     });
     warnings.extend(own.then(|| OWN.to_owned()));
+    warnings.extend(shown.note().map(str::to_owned));
     warnings.extend(report::scarce(&measures));
     let document = json!({
         "format": "stackgan-eval/1",
         "version": VERSION,
         "pictures": shown.facts(),
         "count": count,
-        "real": {
-            "data": shown.data().map(Prepared::name),
-            "fingerprint": shown.data().map(Prepared::fingerprint),
-            "size": shown.data().map(|data| data.size().crop()),
-            "pixels": shown.data().map(Prepared::pixels),
-            "split": shown.data().map(|_| real::name(args.split)),
-            "statistics": args.stats.as_deref().map(path_text),
-        },
+        "real": real::facts(args, shown.data()),
         "judge": measurer.map(|measurer| &measurer.judge),
         "measures": measures,
         "warnings": with_left_out(&warnings, &left_out),
@@ -139,13 +132,7 @@ pub(crate) fn measured(args: &Eval, context: &Context) -> Result<Found> {
             0 => format!("pictures  {}", shown.line()), // all by a measure that paints its own
             _ => format!("pictures  {count}, {}", shown.line()),
         },
-        match (&args.stats, shown.data()) {
-            (Some(file), _) => format!("real      statistics of {}", file.display()),
-            (_, Some(data)) => {
-                format!("real      {}, {} split", data.name(), real::name(args.split))
-            }
-            (None, None) => "real      none".to_owned(),
-        },
+        format!("real      {}", real::line(args, shown.data())),
         measurer.map_or_else(
             || "network   none".to_owned(),
             |m| format!("network   {}, sha256 {}", m.judge.line(), m.judge.weights_sha256),

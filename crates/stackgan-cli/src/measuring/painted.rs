@@ -1,20 +1,16 @@
-//! The pictures to measure, a few at a time: painted by a model for captions of a dataset, or those
-//! of a folder.
+//! Pictures that a model paints for captions of a dataset, a few at a time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use candle_core::Tensor;
 use serde_json::{Value, json};
 use stackgan_core::digest::short;
 use stackgan_core::image::Picture;
 use stackgan_core::kernels::arithmetic;
-use stackgan_core::noise::{Noise, Stream};
 use stackgan_core::{Model, Request, Resolved, Sampling, Stage, StageInfo};
-use stackgan_data::crop::{MAX_FILE, decode};
 use stackgan_data::embeddings::Embeddings;
-use stackgan_data::formats::read_bounded;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::picture_size;
 
@@ -22,10 +18,9 @@ use super::asked::Asked;
 use crate::context::Context;
 use crate::datasets;
 use crate::encoders::attach;
-use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
 use crate::output::path_text;
-use crate::painting::{self, SHEETS};
+use crate::painting;
 
 /// A model that paints captions of a dataset.
 pub(crate) struct DatasetPainter {
@@ -48,6 +43,7 @@ pub(crate) struct PainterOptions<'a> {
     pub embeddings: Option<&'a Path>,
     pub stage: Option<Stage>,
     pub z_scale: Option<f64>,
+    pub eps_scale: Option<f64>,
     pub seed: u64,
 }
 
@@ -72,8 +68,8 @@ impl DatasetPainter {
             (None, true) => None,
             (file, _) => Some(painting::embeddings(&loaded, file, (data, &prepared))?),
         };
-        let sampling =
-            Sampling { stage: Some(stage), z_scale: options.z_scale, ..Sampling::default() };
+        let PainterOptions { z_scale, eps_scale, .. } = *options;
+        let sampling = Sampling { stage: Some(stage), z_scale, eps_scale, ..Sampling::default() };
         Ok(Self {
             how: loaded.resolve(sampling)?,
             info: loaded.stage_info(stage)?.clone(),
@@ -137,84 +133,14 @@ impl DatasetPainter {
 
     /// The same facts in one line.
     pub(super) fn line(&self) -> String {
-        let Resolved { stage, z_scale, .. } = self.how;
+        let Resolved { stage, z_scale, eps_scale } = self.how;
         let hash = short(&self.sha256);
         let size = self.data.size().crop();
         format!(
-            "{} ({hash}), trained on {}, stage {stage}, {size}x{size}, seed {}, z scale {}",
+            "{} ({hash}), trained on {}, stage {stage}, {size}x{size}, seed {}, z scale {z_scale}, eps scale {eps_scale}",
             self.file.display(),
             self.info.dataset,
-            self.seed,
-            z_scale
+            self.seed
         )
-    }
-}
-
-/// The step of [`Stream::Evaluation`] that orders a folder's pictures.
-const FOLDER: u64 = 5;
-
-/// The pictures of a folder and its subfolders, in random order. In the order of names they would
-/// be sorted by class, and each part for the inception score would contain few classes. Sheets of
-/// several pictures are left out.
-pub(super) fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut waiting = vec![dir.to_path_buf()];
-    while let Some(folder) = waiting.pop() {
-        let entries = folder.read_dir().map_err(|e| {
-            let expected = "a folder of PNG, JPEG and WebP files";
-            no_pictures(&folder, expected, format!("check the path ({e})"))
-        })?;
-        for entry in entries {
-            let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
-            let (kind, path) = (entry.file_type()?, entry.path());
-            let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-            if kind.is_dir() {
-                waiting.push(path);
-            } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg" | "webp"))
-                && !SHEETS.iter().any(|sheet| entry.file_name() == *sheet)
-            {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Noise::new(0).draws(Stream::Evaluation, FOLDER, 0).shuffle(&mut found);
-    if found.len() < 2 {
-        let remedy = "name a folder with the pictures to measure".to_owned();
-        return Err(no_pictures(dir, "two PNG, JPEG or WebP files or more", remedy).into());
-    }
-    Ok(found)
-}
-
-fn no_pictures(folder: &Path, expected: &str, remedy: String) -> Problem {
-    let place = format!("folder: {}", folder.display());
-    Problem::missing("there are no pictures", place, expected, remedy)
-}
-
-/// Reads a picture of a folder at its original size.
-pub(super) fn read(file: &Path) -> Result<Picture> {
-    let image = decode(&read_bounded(file, MAX_FILE)?, file)?;
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    Ok(Picture { width, height, rgb: image.into_raw() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_is_read_in_no_order_of_names_and_without_its_sheets() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("below")).unwrap();
-        for i in 0..40 {
-            std::fs::write(dir.path().join(format!("below/{i:02}.png")), "").unwrap();
-        }
-        for sheet in SHEETS {
-            std::fs::write(dir.path().join(sheet), "").unwrap();
-        }
-        let found = folder(dir.path()).unwrap();
-        assert_eq!(found.len(), 40);
-        assert!(!found.is_sorted());
-        assert_eq!(found, folder(dir.path()).unwrap());
     }
 }

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::Result;
+use serde_json::{Value, json};
 use stackgan_core::digest::{sha256, short};
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_data::counted;
 use stackgan_data::dataset::Split;
 use stackgan_data::prepared::Prepared;
+use stackgan_data::{counted, printable};
 use stackgan_eval::comparison::Measurer;
 use stackgan_eval::features::Extracted;
 use stackgan_eval::gathering::{Gathered, Gathering, KEPT};
@@ -19,7 +20,7 @@ use super::statistics::Statistics;
 use crate::args::{Eval, Metric, Part};
 use crate::datasets::Cache;
 use crate::exit::Problem;
-use crate::output::write_file;
+use crate::output::{path_text, write_file};
 use crate::progress::{Manner, Phase};
 
 /// The step of [`Stream::Evaluation`] that orders real pictures. It has no seed, so that cached
@@ -92,8 +93,41 @@ pub(crate) fn part_indices(data: &Prepared, part: Part) -> Result<Vec<usize>> {
     Ok(found)
 }
 
+/// The facts about the real pictures for reports.
+pub(super) fn facts(args: &Eval, data: Option<&Prepared>) -> Value {
+    json!({
+        "data": data.map(Prepared::name),
+        "fingerprint": data.map(Prepared::fingerprint),
+        "size": data.map(|data| data.size().crop()),
+        "pixels": data.map(Prepared::pixels),
+        "resizing": data.map(|data| &data.manifest().resizing),
+        "split": data.map(|_| name(args.split)),
+        "statistics": args.stats.as_deref().map(path_text),
+    })
+}
+
+/// The same facts in one line: what a Fréchet distance is measured to and, where it is another,
+/// what the other measures compare with.
+pub(super) fn line(args: &Eval, data: Option<&Prepared>) -> String {
+    match (&args.stats, data.map(|data| of_data(data, args.split))) {
+        (Some(file), Some(data)) if compares_rows(args) => {
+            format!("statistics of {} (Fréchet distance); {data} (others)", file.display())
+        }
+        (Some(file), _) => format!("statistics of {}", file.display()),
+        (None, Some(data)) => data,
+        (None, None) => "none".to_owned(),
+    }
+}
+
+/// What pictures of prepared data are in one line, with the filter that resized them: that of the
+/// recipe for which they were prepared last.
+fn of_data(data: &Prepared, part: Part) -> String {
+    let (size, recipe) = (data.size().crop(), printable(&data.manifest().resizing));
+    format!("{}, {} split, {size}x{size}, resized for the recipe {recipe}", data.name(), name(part))
+}
+
 /// The name of the part in options.
-pub(super) const fn name(part: Part) -> &'static str {
+const fn name(part: Part) -> &'static str {
     match part {
         Part::Train => "train",
         Part::Test => "test",

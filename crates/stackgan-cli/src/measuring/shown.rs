@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use stackgan_core::image::Picture;
-use stackgan_data::crop::PictureSize;
 use stackgan_data::prepared::Prepared;
 
 use super::asked::{Asked, Questions};
-use super::painted::{self, DatasetPainter, PainterOptions};
-use super::real::part_indices;
+use super::folder::{self, Sizes};
+use super::painted::{DatasetPainter, PainterOptions};
+use super::real::{compares, part_indices};
 use crate::args::Eval;
 use crate::context::Context;
 use crate::datasets::open_any;
@@ -20,25 +20,29 @@ use crate::output::path_text;
 /// The pictures to measure.
 pub(super) enum Shown {
     Painted { painter: Box<DatasetPainter>, questions: Questions },
-    Folder { dir: PathBuf, files: Vec<PathBuf>, data: Option<Arc<Prepared>> },
+    Folder { dir: PathBuf, files: Vec<PathBuf>, against: Option<Against> },
+}
+
+/// The real pictures beside those of a folder.
+pub(super) struct Against {
+    data: Arc<Prepared>,
+    /// What to know about the sizes of both.
+    note: Option<String>,
 }
 
 impl Shown {
     pub(super) fn open(args: &Eval, context: &Context) -> Result<Self> {
         if let Some(dir) = &args.pictures {
-            let files = painted::folder(dir)?;
-            let first = files.first().map(|file| painted::read(file)).transpose()?;
-            let small = first.is_some_and(|picture| picture.width.max(picture.height) <= 64);
-            let size = if small { PictureSize::Stage1 } else { PictureSize::Stage2 };
-            let data = args.data.as_deref();
-            let data = data.map(|data| open_any(data, &[size], context.manner)).transpose()?;
-            return Ok(Self::Folder { dir: dir.clone(), files, data });
+            let files = folder::files(dir)?;
+            let against = Against::of(args, (dir, &files), context)?;
+            return Ok(Self::Folder { dir: dir.clone(), files, against });
         }
         let options = PainterOptions {
             encoder: args.encoder.as_deref(),
             embeddings: args.embeddings.as_deref(),
             stage: args.stage,
             z_scale: args.z_scale,
+            eps_scale: args.eps_scale,
             seed: args.seed,
         };
         let [model, data] = [&args.model, &args.data];
@@ -53,7 +57,15 @@ impl Shown {
     pub(super) fn data(&self) -> Option<&Prepared> {
         match self {
             Self::Painted { painter, .. } => Some(&painter.data),
-            Self::Folder { data, .. } => data.as_deref(),
+            Self::Folder { against, .. } => against.as_ref().map(|against| &*against.data),
+        }
+    }
+
+    /// What to know about the sizes of the pictures.
+    pub(super) fn note(&self) -> Option<&str> {
+        match self {
+            Self::Painted { .. } => None,
+            Self::Folder { against, .. } => against.as_ref()?.note.as_deref(),
         }
     }
 
@@ -75,7 +87,7 @@ impl Shown {
             }
             Self::Folder { files, .. } => {
                 let files = files.iter().take(to).skip(from);
-                let read = files.map(|file| painted::read(file)).collect::<Result<_>>()?;
+                let read = files.map(|file| folder::read(file)).collect::<Result<_>>()?;
                 Ok((read, Vec::new()))
             }
         }
@@ -101,5 +113,29 @@ impl Shown {
             Self::Painted { painter, .. } => painter.line(),
             Self::Folder { dir, .. } => format!("folder {}", dir.display()),
         }
+    }
+}
+
+impl Against {
+    /// The real pictures of `--data`, of the size that goes with the folder's pictures, resized as
+    /// they were prepared last or, if they were not, as is usual for such data. `None` without
+    /// `--data`.
+    ///
+    /// # Errors
+    /// Code 2 for pictures of both sizes, if they are compared with real ones.
+    fn of(
+        args: &Eval,
+        (dir, files): (&Path, &[PathBuf]),
+        context: &Context,
+    ) -> Result<Option<Self>> {
+        let Some(data) = &args.data else { return Ok(None) };
+        let sizes = Sizes::of(files)?;
+        let note = if compares(args) {
+            sizes.check(dir)?;
+            sizes.note()
+        } else {
+            None
+        };
+        Ok(Some(Self { data: open_any(data, &[sizes.real()], context.manner)?, note }))
     }
 }

@@ -5,9 +5,10 @@
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Error, Result};
 use stackgan_data::formats::{npy, npz, read_bounded};
 use stackgan_data::printable;
+use stackgan_eval::Error as Unmeasured;
 use stackgan_eval::moments::Moments;
 use stackgan_eval::report::Judge;
 use stackgan_eval::rows::Rows;
@@ -18,6 +19,11 @@ use crate::exit::Problem;
 
 /// Maximum size of a file in bytes: 2048 features and 10,000 rows take 116 MB.
 const LARGEST: u64 = 1 << 30;
+/// What is said of numbers that are no statistics of features.
+const UNUSABLE: &str = "the statistics cannot be used";
+/// What can be done about them.
+const AGAIN: &str =
+    "take the statistics again, with `--save-stats` or pytorch-fid, from whole pictures";
 
 /// The contents of a statistics file.
 pub(super) struct Statistics {
@@ -31,7 +37,14 @@ pub(super) struct Statistics {
 
 impl Statistics {
     /// Reads a file.
+    ///
+    /// # Errors
+    /// Code 4 if there is none, 3 if it does not hold the mean and covariance of features.
     pub(super) fn read(file: &Path) -> Result<Self> {
+        if !file.exists() {
+            let expected = "statistics in pytorch-fid's format (.npz)";
+            return Err(Problem::no_file(file, expected, "check the path").into());
+        }
         let bytes = read_bounded(file, LARGEST)?;
         let archive = npz::decode(&bytes, file)?;
         let numbers = |name: &str| -> Result<(Vec<usize>, Vec<f64>)> {
@@ -45,10 +58,12 @@ impl Statistics {
         let (_, mean) = numbers("mu")?;
         let (_, covariance) = numbers("sigma")?;
         let moments = Moments::from_parts(count.unwrap_or(0.0) as u64, mean, &covariance)
-            .with_context(|| format!("cannot use the statistics\n  file: {}", file.display()))?;
+            .map_err(|error| unusable(error, file))?;
         let rows = if has("rows") {
             let member = archive.member("rows")?;
-            Some(Rows::from_values(moments.width(), npy::decode(&member, file)?.to_f32())?)
+            let values = npy::decode(&member, file)?.to_f32();
+            let rows = Rows::from_values(moments.width(), values);
+            Some(rows.map_err(|error| unusable(error, file))?)
         } else {
             None
         };
@@ -84,18 +99,35 @@ impl Statistics {
         Ok(file.finish()?.into_inner())
     }
 
-    /// Checks that the statistics have as many features as the network, and are its own if they say
-    /// whose they are.
+    /// Checks that the statistics have as many features as the network, are its own if they say
+    /// whose they are, and can be those of pictures.
+    ///
+    /// # Errors
+    /// Code 3.
     pub(super) fn check(&self, judge: &Judge, file: &Path) -> Result<()> {
         let parts = match (self.moments.width(), &self.by) {
             (width, _) if width != judge.features => {
                 (format!("{} features", judge.features), width.to_string())
             }
             (_, Some(by)) if *by != judge.line() => (judge.line(), printable(by)),
+            _ if !self.moments.is_possible() => {
+                let parts = ("the covariance of features", "a matrix with negative eigenvalues");
+                return Err(Problem::data(UNUSABLE, file, parts, AGAIN).into());
+            }
             _ => return Ok(()),
         };
         let remedy = "use statistics and network of the same kind";
         Err(Problem::data("the statistics are of another network", file, parts, remedy).into())
+    }
+}
+
+/// The error about numbers that are no statistics of features.
+fn unusable(error: Unmeasured, file: &Path) -> Error {
+    match error {
+        Unmeasured::Input { expected, found, .. } => {
+            Problem::data(UNUSABLE, file, (expected, found), AGAIN).into()
+        }
+        error => error.into(),
     }
 }
 
@@ -120,6 +152,7 @@ mod tests {
     use stackgan_eval::features::Network;
 
     use super::*;
+    use crate::exit::{Exit, code};
 
     #[test]
     fn what_is_written_is_read() {
@@ -143,6 +176,46 @@ mod tests {
             assert!(error.to_string().contains("another network"), "{error}");
         }
         Statistics { by: None, ..written }.check(&judge, &file).unwrap();
+    }
+
+    /// Returns the file of another program with these numbers.
+    fn foreign(mean: &[f64], covariance: &[f64]) -> Vec<u8> {
+        let mut file = ZipWriter::new(Cursor::new(Vec::new()));
+        let n = mean.len();
+        for (name, shape, numbers) in [("mu", &[n][..], mean), ("sigma", &[n, n], covariance)] {
+            file.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+            file.write_all(&header("<f8", shape)).unwrap();
+            file.write_all(&bytes(numbers)).unwrap();
+        }
+        file.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn what_is_no_covariance_is_damaged_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("s.npz");
+        let mut judge = Judge::new(Network::InceptionFid, "aa");
+        judge.features = 3;
+        let read = |covariance: [f64; 9]| {
+            std::fs::write(&file, foreign(&[0.0; 3], &covariance)).unwrap();
+            Statistics::read(&file).and_then(|found| found.check(&judge, &file))
+        };
+        read([2.0, 1.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
+        read([0.0; 9]).unwrap();
+        for bad in [
+            [1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0],
+            [1.0, 0.5, 0.0, 0.1, 1.0, 0.0, 0.0, 0.0, 1.0],
+            [1.0, 0.0, 0.0, 0.0, f64::NAN, 0.0, 0.0, 0.0, 1.0],
+            // Each pair of features is possible, all three together are not.
+            [1.0, -0.9, -0.9, -0.9, 1.0, -0.9, -0.9, -0.9, 1.0],
+        ] {
+            let error = read(bad).unwrap_err();
+            assert_eq!(code(&error), Exit::Data, "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("s.npz") && text.contains("statistics again"), "{text}");
+        }
+        let error = Statistics::read(&dir.path().join("none.npz")).err().unwrap();
+        assert_eq!(code(&error), Exit::Missing);
     }
 
     #[test]

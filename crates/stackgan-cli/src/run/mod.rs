@@ -11,5 +11,5 @@ pub(crate) use folders::{RUNS, checkpoints, is_run, list};
 pub(crate) use lasting::lasting;
 pub(crate) use planned::Planned;
 pub(crate) use record::Record;
-pub(crate) use sitting::Sitting;
+pub(crate) use sitting::{Sitting, told};
 pub(crate) use stage::{Training, train_stage, why};

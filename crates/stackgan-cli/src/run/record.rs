@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
 use stackgan_train::policy::OnNonFinite;
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::run_files::RunFiles;
 
 use super::lasting::lasting;
 use super::planned::Planned;
@@ -129,8 +130,10 @@ impl Record {
     ///
     /// # Errors
     /// Code 4, with everything that is gone and the options that name the new places.
-    pub(crate) fn check_there(&self) -> Result<()> {
-        let needed = self.paths().filter(|(option, _)| *option != "--init-from"); // read once
+    pub(crate) fn check_there(&self, run: &Path) -> Result<()> {
+        let kept = RunFiles::of(run).stage1().is_file();
+        let read_once = |option: &str| option == "--init-from" || (kept && option == "--stage1");
+        let needed = self.paths().filter(|(option, _)| !read_once(option));
         let gone = needed.filter(|(_, path)| !path.exists() && hub::repository(path).is_none());
         let gone = gone
             .map(|(option, path)| (format!("path: {}", path.display()), format!("{option} PATH")));

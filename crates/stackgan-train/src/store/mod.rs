@@ -102,10 +102,15 @@ pub struct Store<F = System> {
     keep: usize,
     /// Checkpoints of multiples of this step are never pruned.
     every: Option<NonZeroU64>,
+    /// The steps of the checkpoints that were there when the folder was opened, in order.
+    there: Vec<u64>,
+    /// Those of them that are never pruned: an earlier process may have kept them by other settings.
+    left: Vec<u64>,
 }
 
 impl Store {
     /// Opens the folder, creating it if needed, and removes temporary files of an interrupted save.
+    /// Of the checkpoints that are there, only the newest `keep` may be pruned later.
     ///
     /// The caller must hold the lock of the run folder.
     ///
@@ -118,7 +123,8 @@ impl Store {
     /// Opens the checkpoints of a run that may belong to another process, for reading only.
     #[must_use]
     pub fn reading(folder: &Path) -> Self {
-        Self { files: System, folder: folder.to_path_buf(), keep: usize::MAX, every: None }
+        let (folder, there, left) = (folder.to_path_buf(), Vec::new(), Vec::new());
+        Self { files: System, folder, keep: usize::MAX, every: None, there, left }
     }
 }
 
@@ -130,13 +136,18 @@ impl<F: Files> Store<F> {
     pub fn open_on(files: F, folder: &Path, keep: usize) -> Result<Self> {
         patiently(|| files.make_folder(folder))
             .map_err(|e| storage("make the folder", folder, e))?;
-        let store = Self { files, folder: folder.to_path_buf(), keep: keep.max(2), every: None };
-        for path in store.listed()? {
-            if name_of(&path).starts_with(&format!("{TEMPORARY}step-")) {
-                patiently(|| store.files.remove(&path))
-                    .map_err(|e| storage("remove a temporary file", &path, e))?;
+        let (folder, there, left) = (folder.to_path_buf(), Vec::new(), Vec::new());
+        let mut store = Self { files, folder, keep: keep.max(2), every: None, there, left };
+        let listed = store.listed()?;
+        for path in &listed {
+            if name_of(path).starts_with(&format!("{TEMPORARY}step-")) {
+                patiently(|| store.files.remove(path))
+                    .map_err(|e| storage("remove a temporary file", path, e))?;
             }
         }
+        store.there = listed.iter().filter_map(|path| step_of(path)).collect();
+        store.there.sort_unstable();
+        store.left = older(store.there.clone(), store.keep);
         Ok(store)
     }
 
@@ -144,6 +155,20 @@ impl<F: Files> Store<F> {
     #[must_use]
     pub const fn keeping_every(mut self, every: u64) -> Self {
         self.every = NonZeroU64::new(every);
+        self
+    }
+
+    /// The same store, after a process that kept the newest `keep` and the multiples of `every`. While
+    /// `every` is the same, milestones are not counted among the newest, so that none of the others
+    /// stays.
+    #[must_use]
+    pub fn after(mut self, (keep, every): (usize, u64)) -> Self {
+        let every = NonZeroU64::new(every);
+        let (milestones, others): (Vec<u64>, Vec<u64>) =
+            self.there.iter().partition(|step| is_milestone(**step, every));
+        let counted = if every == self.every { others } else { self.there.clone() };
+        self.left = older(counted, keep.clamp(2, self.keep));
+        self.left.extend(milestones);
         self
     }
 
@@ -237,7 +262,7 @@ impl<F: Files> Store<F> {
         let Some(newest) = paths.last() else { return Ok(None) };
         let size = patiently(|| self.files.length(newest))
             .map_err(|e| storage("look at a checkpoint", newest, e))?;
-        paths.retain(|path| !self.is_milestone(path));
+        paths.retain(|path| !self.is_kept(path));
         let more = self.keep.saturating_add(1).saturating_sub(paths.len()) as u64;
         let more = more.min(left).max(1).saturating_add(milestones);
         let Some(free) = self.files.room(&self.folder) else { return Ok(None) };
@@ -255,16 +280,17 @@ impl<F: Files> Store<F> {
     fn prune(&self, newest: &Path) {
         let mut paths = self.checkpoints().unwrap_or_default();
         paths.truncate(paths.iter().position(|p| p == newest).map_or(0, |i| i + 1));
-        paths.retain(|path| !self.is_milestone(path));
+        paths.retain(|path| !self.is_kept(path));
         for path in paths.iter().take(paths.len().saturating_sub(self.keep)) {
             drop(patiently(|| self.files.remove(path)));
         }
     }
 
-    /// Whether a checkpoint is kept besides the newest.
-    fn is_milestone(&self, path: &Path) -> bool {
-        let kept = |(step, every): (u64, NonZeroU64)| step > 0 && step % every == 0;
-        step_of(path).zip(self.every).is_some_and(kept)
+    /// Whether a checkpoint is kept besides the newest: it is a milestone, or was left by an earlier
+    /// process.
+    fn is_kept(&self, path: &Path) -> bool {
+        let kept = |step| is_milestone(step, self.every) || self.left.contains(&step);
+        step_of(path).is_some_and(kept)
     }
 
     /// Reads one checkpoint.
@@ -309,6 +335,17 @@ impl<F: Files> Store<F> {
     }
 }
 
+/// Whether a step is a multiple of `every`, whose checkpoints are kept.
+fn is_milestone(step: u64, every: Option<NonZeroU64>) -> bool {
+    every.is_some_and(|every| step > 0 && step % every == 0)
+}
+
+/// All of `steps`, which are in order, but the last `newest`.
+fn older(mut steps: Vec<u64>, newest: usize) -> Vec<u64> {
+    steps.truncate(steps.len().saturating_sub(newest));
+    steps
+}
+
 /// The step in the name of a checkpoint; `None` for another file.
 fn step_of(path: &Path) -> Option<u64> {
     let name = name_of(path);
@@ -349,6 +386,40 @@ mod tests {
         assert_eq!(store.load(&kept[0], &Device::Cpu).unwrap().0.step, 4);
         for name in ["step-.safetensors", "step-12.txt", "step-1a.safetensors", "other"] {
             assert_eq!(step_of(Path::new(name)), None, "{name}");
+        }
+    }
+
+    /// Saves these steps in a process of its own, whose settings are `to`; those of the process before
+    /// it were `from`. Returns the steps that are kept.
+    fn kept(
+        folder: &Path,
+        (from, to): ((usize, u64), (usize, u64)),
+        steps: std::ops::RangeInclusive<u64>,
+    ) -> Vec<u64> {
+        let store = Store::open(folder, to.0).unwrap().keeping_every(to.1).after(from);
+        for step in steps {
+            store.save(archive(step as f32), &header(step)).unwrap();
+        }
+        store.checkpoints().unwrap().iter().map(|path| step_of(path).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_was_kept_by_other_settings_is_not_pruned() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = |settings, steps| kept(folder.path(), settings, steps);
+        assert_eq!(kept(((2, 4), (2, 4)), 0..=11), [4, 8, 10, 11]);
+        assert_eq!(kept(((2, 4), (2, 0)), 12..=14), [4, 8, 13, 14]);
+        assert_eq!(kept(((2, 0), (3, 5)), 15..=19), [4, 8, 15, 17, 18, 19]);
+        assert_eq!(kept(((3, 5), (2, 0)), 20..=23), [4, 8, 15, 17, 22, 23]);
+    }
+
+    /// A milestone that was among the newest stays, too. With the same settings nothing else does.
+    #[test]
+    fn a_milestone_is_none_of_the_newest() {
+        for (to, expected) in [((3, 0), &[3, 4, 7, 8, 9][..]), ((3, 4), &[4, 6, 7, 8, 9])] {
+            let folder = tempfile::tempdir().unwrap();
+            assert_eq!(kept(folder.path(), ((3, 4), (3, 4)), 0..=6), [3, 4, 5, 6]);
+            assert_eq!(kept(folder.path(), ((3, 4), to), 7..=9), expected);
         }
     }
 

@@ -42,6 +42,95 @@ fn a_model_of_an_earlier_step_is_written_anew() {
     assert!(!run.join(".tmp-model.safetensors").exists(), "what was cut off is swept away");
 }
 
+/// The process is killed between a checkpoint and its model. What measures the model when the run goes
+/// on finds that of the checkpoint.
+#[test]
+fn a_run_goes_on_with_the_model_of_its_checkpoint() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 4).unwrap();
+    let earlier = folder.bytes("run", "model.safetensors");
+    folder.train("run", &cfg, None, 1).unwrap();
+    let model = folder.bytes("run", "model.safetensors");
+    let dir = RunDir::open(&folder.folder.path().join("run")).unwrap();
+    fs::write(dir.files().model(), earlier).unwrap();
+    let (stop, mut found) = (|| Some(StopReason::TimeBudget), None);
+    train(folder.setup(&cfg), &dir, Policy::default(), &stop, &mut |event| {
+        if let TrainEvent::Started { step, .. } = event {
+            found = Some((step, fs::read(dir.files().model()).unwrap()));
+        }
+    })
+    .unwrap();
+    assert!(found == Some((5, model)));
+}
+
+#[test]
+fn a_checkpoint_says_whether_the_run_ends_with_it() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    let dir = RunDir::open(&folder.folder.path().join("run")).unwrap();
+    let (taken, mut found) = (std::cell::Cell::new(0), Vec::new());
+    let stop = || (taken.get() == 5).then_some(StopReason::StopFile);
+    for _ in 0..2 {
+        train(folder.setup(&cfg), &dir, Policy::default(), &stop, &mut |event| match event {
+            TrainEvent::Step { step } => taken.set(step),
+            TrainEvent::Checkpoint { step, ends, .. } => found.push((step, ends)),
+            _ => {}
+        })
+        .unwrap();
+    }
+    let (stopped, done) = (Some(StopReason::StopFile), Some(StopReason::Done));
+    assert_eq!(found, [(4, None), (5, stopped), (8, None), (10, done)]);
+}
+
+/// A folder is in the place where the model is written. That is no failed save, of which the third ends
+/// the run.
+#[test]
+fn a_model_that_cannot_be_written_is_not_called_a_checkpoint() {
+    let folder = Folder::new(Stage::One);
+    let mut cfg = config(Stage::One, Recipe::Residual);
+    cfg.run.checkpoint_every = 1;
+    let dir = RunDir::open(&folder.folder.path().join("run")).unwrap();
+    let place = dir.path().join(".tmp-model.safetensors");
+    let (mut told, mut saved) = (Vec::new(), Vec::new());
+    let setup = folder.setup(&cfg);
+    train(setup, &dir, Policy::default(), &|| None, &mut |event| match event {
+        TrainEvent::Step { step: 1 } => fs::create_dir(&place).unwrap(),
+        TrainEvent::Step { step: 8 } => fs::remove_dir(&place).unwrap(),
+        TrainEvent::Warning { step, text } if text.contains("saved") => told.push((step, text)),
+        TrainEvent::Checkpoint { step, .. } => saved.push(step),
+        _ => {}
+    })
+    .unwrap();
+    assert_eq!(saved, (1..=10).collect::<Vec<u64>>());
+    assert_eq!(told.len(), 7, "{told:?}");
+    for (step, text) in told {
+        let there = format!("; the checkpoint of step {step} is saved");
+        assert!(text.starts_with("the model is not written") && text.ends_with(&there), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_folder_that_was_moved_is_told() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    let place = |name: &str| folder.folder.path().join(name);
+    let (dir, mut told) = (RunDir::open(&place("run")).unwrap(), Vec::new());
+    let setup = folder.setup(&cfg);
+    let error = train(setup, &dir, Policy::default(), &|| None, &mut |event| match event {
+        TrainEvent::Step { step: 2 } => fs::rename(place("run"), place("moved")).unwrap(),
+        TrainEvent::Warning { text, .. } => told.push(text),
+        _ => {}
+    })
+    .unwrap_err();
+    assert!(error.to_string().contains("the run folder is gone or was moved"), "{error}");
+    assert!(told.iter().any(|text| text.starts_with("not saved")), "{told:?}");
+    assert!(!told.iter().any(|text| text.contains("free space")), "{told:?}");
+    drop(dir);
+    assert_eq!(folder.train("moved", &cfg, None, 99).unwrap().step, 10);
+}
+
 #[test]
 fn a_run_without_its_checkpoints_does_not_begin_again() {
     let folder = Folder::new(Stage::One);
@@ -196,6 +285,44 @@ fn statistics_are_cut_around_a_damaged_line() {
         .collect();
     assert_eq!(steps, [2, 3, 4, 5, 6]);
     let told = |text: &&String| text.contains("stats.jsonl") && text.ends_with("left out: 1");
+    assert_eq!(warnings.iter().filter(told).count(), 1, "{warnings:?}");
+}
+
+/// What a user kept to choose from is not lost with a setting under `[run]`.
+#[test]
+fn milestones_stay_when_their_setting_is_changed() {
+    let folder = Folder::new(Stage::One);
+    let mut cfg = config(Stage::One, Recipe::Residual);
+    (cfg.run.checkpoint_every, cfg.run.keep) = (1, 2);
+    let store = Store::reading(&folder.folder.path().join("run/checkpoints"));
+    for (every, steps, kept) in
+        [(2, 5, &[2, 3, 4, 5][..]), (0, 3, &[2, 3, 4, 7, 8]), (0, 2, &[2, 3, 4, 9, 10])]
+    {
+        cfg.run.keep_every = every;
+        folder.train("run", &cfg, None, steps).unwrap();
+        let name = |step: &u64| format!("step-{step:07}.safetensors");
+        let found = store.checkpoints().unwrap();
+        let found: Vec<_> =
+            found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(found, kept.iter().map(name).collect::<Vec<_>>(), "every {every}");
+    }
+}
+
+/// A run goes on from an earlier step than the last one that was measured.
+#[test]
+fn measurements_are_cut_as_statistics_are() {
+    let folder = Folder::new(Stage::One);
+    let cfg = config(Stage::One, Recipe::Residual);
+    folder.train("run", &cfg, None, 5).unwrap();
+    let run = folder.folder.path().join("run");
+    let lines = ["{\"step\":2}\n", "no line\n", "{\"step\":4}\n", "{\"step\":5}\n", "{\"st"];
+    fs::write(run.join("eval.jsonl"), lines.concat()).unwrap();
+    fs::remove_file(run.join("checkpoints/step-0000005.safetensors")).unwrap();
+    let (result, warnings) = folder.train_as("run", &cfg, None, 2, &Policy::default());
+    assert_eq!(result.unwrap().step, 6);
+    let kept = String::from_utf8(folder.bytes("run", "eval.jsonl")).unwrap();
+    assert_eq!(kept, "{\"step\":2}\n{\"step\":4}\n");
+    let told = |text: &&String| text.contains("eval.jsonl") && text.ends_with("left out: 1");
     assert_eq!(warnings.iter().filter(told).count(), 1, "{warnings:?}");
 }
 

@@ -11,7 +11,7 @@ use crate::args;
 use crate::captions::{self, Blank};
 use crate::context::Context;
 use crate::datasets::{self, ANY_SIZE, open_any};
-use crate::encoders::{self, Encoder, encode, encode_captions, warn_unread};
+use crate::encoders::{self, encode, encode_captions, warn_unread_by};
 use crate::exit::Problem;
 use crate::output::{Answer, Form, apart, path_text};
 
@@ -27,9 +27,7 @@ pub(super) fn run(args: &args::TextEncode, context: &Context) -> Result<()> {
     let captions = match &args.data {
         Some(data) => {
             let data = open_any(data, ANY_SIZE, context.manner)?;
-            if let Encoder::CharCnnRnn(encoder) = &encoder {
-                warn_unread(data.all_captions(), encoder.config().alphabet, context.manner);
-            }
+            warn_unread_by(&encoder, data.all_captions(), context.manner);
             encode(encoder.text(), &data, &output, context.manner)?.len()
         }
         None => {

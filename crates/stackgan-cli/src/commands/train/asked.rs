@@ -80,8 +80,8 @@ impl Asked {
         let note = chosen.note().filter(|_| resumed.is_none());
         let mut wanted = Record::of(args, record, chosen.name);
         wanted.check_paths()?;
-        if resumed.is_some() {
-            wanted.check_there()?;
+        if let Some(run) = &resumed {
+            wanted.check_there(run)?;
         }
         let hours = hours::to_plan(args, &layers, &mut wanted, resumed.as_deref())?;
         let sentences = Sentences::of(args, resumed.as_deref(), context.manner)?;

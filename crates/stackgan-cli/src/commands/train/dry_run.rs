@@ -18,11 +18,11 @@ use stackgan_train::run::plan_over;
 
 use super::estimate::{self, Estimate};
 use super::evaluation::Evaluation;
-use super::inputs::{belongs, fit_width, folder, stage1, stay_as_given};
+use super::inputs::{begun_on, fit_width, folder, say_other_encoder, stay_as_given};
 use super::pretrained::{matcher, projection};
 use super::reading::{Text, small_config};
 use super::sentences::{PlannedSentences, Sentences};
-use super::{hours, start};
+use super::{hours, stage1, start};
 use crate::args::Train;
 use crate::config::Layers;
 use crate::context::Context;
@@ -74,6 +74,8 @@ enum Source {
     /// The encoder of Stage-I.
     #[serde(rename = "stage1")]
     Stage1,
+    /// The encoder of the model that Stage-I starts from.
+    InitFrom,
     /// A file of imported embeddings.
     Embeddings { file: String },
     /// A small encoder, trained on the data's captions, or found.
@@ -90,12 +92,17 @@ pub(super) fn plan(
 ) -> Result<DryRun> {
     let stage1 = match config.stage {
         Stage::One => None,
-        Stage::Two => Some(stage1(&mut wanted, context)?),
+        Stage::Two => {
+            let kept = stage1::kept(args, resumed);
+            Some(stage1::find(&mut wanted, kept.as_deref(), context)?)
+        }
     };
     let data = planned_data(&wanted, &config)?;
     Evaluation::check(&wanted)?;
+    let init = begun_on(&wanted, resumed.is_none(), context)?;
+    let models = (stage1.as_ref(), init.as_ref());
     let (text, pretrained) =
-        planned_text(&wanted, stage1.as_ref(), (&mut config, layers), (sentences, context))?;
+        planned_text(&wanted, models, (&mut config, layers), (sentences, context))?;
     let low = stage1.map(|model| model.info().stage1.net);
     if let Some(low) = &low {
         config.check_over(low)?;
@@ -182,6 +189,7 @@ impl Source {
         match self {
             Self::Encoder { encoder } => format!("encoder    {encoder}"),
             Self::Stage1 => "encoder    that of Stage-I".to_owned(),
+            Self::InitFrom => "encoder    that of the model to start from".to_owned(),
             Self::Embeddings { file } => format!("embeddings {file}"),
             Self::Captions => format!(
                 "encoder    trained on the data's captions first, {SMALL_STEPS} steps that are not in the estimate, or found"
@@ -243,20 +251,24 @@ fn check_batches(config: &TrainConfig, data: &Dataset) -> Result<()> {
 /// Code 4 if nothing can read the text, and those by which a run refuses it.
 fn planned_text(
     wanted: &Record,
-    stage1: Option<&Model>,
+    (stage1, init): (Option<&Model>, Option<&Model>),
     (config, layers): (&mut TrainConfig, &Layers),
     (sentences, context): (&Sentences, &Context),
 ) -> Result<(Source, Pretrained)> {
-    let text = Text::choose(wanted, &folder(wanted), stage1, context)?;
+    let text = Text::choose(wanted, &folder(wanted), stage1.or(init), context)?;
     sentences.check(&text)?;
     let projection = projection(wanted, (config, layers), context)?;
     let (source, made) = match (text, &wanted.encoder) {
         (Text::Encoder(encoder), named) => {
             let source = match named {
                 Some(name) => Source::Encoder { encoder: path_text(name) },
-                None => Source::Stage1,
+                None if stage1.is_some() => Source::Stage1,
+                None => Source::InitFrom,
             };
             let encoder = encoder.text();
+            if let Some(model) = init {
+                say_other_encoder(model, &encoder.fingerprint(), context.manner);
+            }
             (source, Some((encoder.dim(), encoder.fingerprint())))
         }
         (Text::Imported(file), _) => {
@@ -277,7 +289,7 @@ fn planned_text(
     let matcher = matcher(None, wanted, (config, layers), context)?;
     fit_width(config, layers, dim)?;
     if let Some(model) = stage1 {
-        belongs(model, &fingerprint)?;
+        stage1::belongs(model, &fingerprint)?;
     }
     Ok((source, Pretrained { matcher, projection }))
 }

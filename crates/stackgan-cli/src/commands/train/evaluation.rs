@@ -1,21 +1,28 @@
 //! `train --eval-every`: measures a run's model at some of its checkpoints, with the code of
 //! `stackgan eval`, and keeps the best model. If a measurement fails, a warning is printed and the
 //! training continues.
+//!
+//! A measurement that a kill cut off, or that a stop did not wait for, is made when the run goes on, so
+//! that `eval.jsonl` is that of a run without either. The best model is written before its line: if a
+//! kill comes between the two, both are made again.
 
-use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use candle_core::Device;
 use serde_json::{Value, json};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::Measured;
+use stackgan_train::config::TrainConfig;
 use stackgan_train::event::{StopReason, TrainEvent};
+use stackgan_train::run;
 use stackgan_train::run_dir::RunDir;
 
 use crate::args::{self, Eval, Metric, Part};
 use crate::context::Context;
 use crate::datasets::{ANY_SIZE, there};
-use crate::measuring::{check_data, judges, measured};
+use crate::measuring::{Found, check_data, judges, measured};
+use crate::models::load;
 use crate::progress::Manner;
 use crate::report::Measurements;
 use crate::run::Record;
@@ -27,8 +34,8 @@ pub(super) struct Evaluation<'a> {
     context: &'a Context,
     /// The step of the last measurement.
     last: u64,
-    /// The best value of the deciding measure, and how it was measured. Values of different
-    /// networks cannot be compared.
+    /// The value of the deciding measure for the best model, and how it was measured. Values of
+    /// different networks cannot be compared.
     best: Option<(f64, String)>,
     /// Whether the warnings were said, which are the same each time.
     warned: bool,
@@ -69,15 +76,9 @@ impl<'a> Evaluation<'a> {
         prepared.map_or(Ok(()), |data| check_data(&args, &data))
     }
 
-    /// Sets the run folder, whose earlier measurements are continued.
+    /// Sets the run folder.
     pub(super) fn begin(&mut self, dir: &RunDir) {
         self.args.model = Some(dir.files().model());
-        for (step, value, by) in self.earlier(dir) {
-            self.last = self.last.max(step);
-            if self.is_better(value, &by) {
-                self.best = Some((value, by));
-            }
-        }
     }
 
     /// The measurement of a model, which [`Self::begin`] names.
@@ -97,6 +98,7 @@ impl<'a> Evaluation<'a> {
             stage: None,
             seed: 0,
             z_scale: None,
+            eps_scale: None,
             bootstrap: 0,
             stats: None,
             save_stats: None,
@@ -107,25 +109,76 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Measures if the event is a checkpoint that is due, or the end of a run whose last model was not
-    /// measured, and returns a message.
+    /// Measures if the event is a checkpoint that is due, the end of a run whose last model was not
+    /// measured, or the start of one that goes on from a checkpoint that should have been, and returns a
+    /// message.
     pub(super) fn on(&mut self, event: &TrainEvent, dir: &RunDir) -> Option<String> {
-        let (step, ends) = match event {
-            TrainEvent::Checkpoint { step, .. } => (step, false),
-            TrainEvent::Finished { step, reason } => (step, *reason == StopReason::Done),
-            _ => return None,
-        };
-        let due = is_due((*step, ends), self.last, self.every);
-        if *step == 0 || !due {
-            return None;
+        match event {
+            TrainEvent::Started { step, .. } => {
+                let gone = self.take_up(dir);
+                let made_up =
+                    if saves_at(dir, *step) { self.due((*step, false), dir) } else { None };
+                let said: Vec<String> = gone.into_iter().chain(made_up).collect();
+                (!said.is_empty()).then(|| said.join("\n"))
+            }
+            TrainEvent::WentBack { .. } => self.take_up(dir),
+            TrainEvent::Checkpoint { step, ends: None | Some(StopReason::Done), .. } => {
+                self.due((*step, false), dir)
+            }
+            TrainEvent::Checkpoint { step, .. } => {
+                let later = is_due((*step, false), self.last, self.every) && saves_at(dir, *step);
+                later.then(|| format!("step {step} is measured when the run goes on"))
+            }
+            TrainEvent::Finished { step, reason: StopReason::Done } => self.due((*step, true), dir),
+            _ => None,
         }
-        self.last = *step;
-        Some(
-            self.measure(*step, dir)
-                .unwrap_or_else(|error| format!("warning: not measured at step {step}: {error:#}")),
-        )
     }
 
+    /// Takes up the earlier measurements, of which the run has cut those after the step that it goes on
+    /// from. Returns a message if the best of them has no model any more.
+    fn take_up(&mut self, dir: &RunDir) -> Option<String> {
+        let text = std::fs::read_to_string(dir.files().measured()).unwrap_or_default();
+        let lines = earlier(&text, self.key());
+        self.last = lines.iter().map(|line| line.step).max().unwrap_or_default();
+        self.best = None;
+        let best = lines.into_iter().rfind(|line| line.best)?;
+        self.best = best.deciding;
+        let is_there = self.is_of(best.step, &Measurements::best_model(dir.path())).is_ok();
+        (!is_there).then(|| {
+            format!(
+                "warning: best.safetensors is not the model of step {}, the best that was measured up to here: a better \
+                 one takes its place",
+                best.step
+            )
+        })
+    }
+
+    /// Measures the model of a step, or of the last one, if it is due, and returns a message.
+    fn due(&mut self, at: (u64, bool), dir: &RunDir) -> Option<String> {
+        let (step, _) = at;
+        if step == 0 || !is_due(at, self.last, self.every) {
+            return None;
+        }
+        let measured = self.is_of(step, &dir.files().model()).and_then(|()| {
+            self.last = step;
+            self.measure(step, dir)
+        });
+        Some(measured.unwrap_or_else(|error| {
+            format!("warning: not measured at step {step}: {}", with_causes(&error))
+        }))
+    }
+
+    /// Checks that a model is of this step.
+    fn is_of(&self, step: u64, model: &Path) -> Result<()> {
+        let context =
+            Context { device: Device::Cpu, manner: Manner::Quiet, ..self.context.clone() };
+        let model = load(model, &context)?.model;
+        let found = model.stage_info(model.last_stage())?.steps;
+        ensure!(found == step, "the model is of step {found}");
+        Ok(())
+    }
+
+    /// Measures, keeps the model if it is the best, and writes a line about it.
     fn measure(&mut self, step: u64, dir: &RunDir) -> Result<String> {
         let quiet = Context { manner: Manner::Quiet, ..self.context.clone() };
         let found = measured(&self.args, &quiet)?;
@@ -135,31 +188,38 @@ impl<'a> Evaluation<'a> {
             (m.value, alike((&m.name, &m.by, &m.how), numbers))
         });
         let better = deciding.filter(|(value, by)| self.is_better(*value, by));
-        if better.is_some() {
-            dir.write(&Measurements::best_model(dir.path()), &std::fs::read(dir.files().model())?)?;
+        let kept = better.as_ref().map(|_| keep(dir)).transpose();
+        let best = better.is_some() && kept.is_ok();
+        if best {
+            self.best = better; // what is not kept is not compared with
         }
-        let (better, best) = (better.is_some(), better.or_else(|| self.best.take()));
-        self.best = best;
-        let mut line = json!({ "step": step, "best": better, "decides": self.key(), "measures": found.measures });
-        if !found.left_out.is_empty() {
-            line["left_out"] = json!(found.left_out);
-        }
-        let warnings = found.warnings;
-        if !warnings.is_empty() {
-            line["warnings"] = json!(warnings);
-        }
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(Measurements::file(dir.path()))?;
-        writeln!(file, "{line}")?;
-        let best = self.key().filter(|_| better);
+        let noted = dir.append_line(&dir.files().measured(), &self.line(step, best, &found));
+        let mut warnings: Vec<String> = match std::mem::replace(&mut self.warned, true) {
+            false => found.warnings,
+            true => Vec::new(),
+        };
+        warnings.extend(kept.err().map(|error| {
+            format!("the best so far, but not kept as best.safetensors: {}", with_causes(&error))
+        }));
+        warnings.extend(noted.err().map(|error| format!("not noted in eval.jsonl: {error}")));
+        let best = self.key().filter(|_| best);
         let numbers: Vec<String> = found.measures.iter().map(|m| told(m, best)).collect();
         let left_out: String = found.left_out.iter().map(|why| format!("; no {why}")).collect();
-        let first = !std::mem::replace(&mut self.warned, true);
-        let warnings = warnings.iter().filter(|_| first);
-        let warnings: String = warnings.map(|warning| format!("\n  warning: {warning}")).collect();
+        let warnings: String = warnings.iter().map(|w| format!("\n  warning: {w}")).collect();
         Ok(format!("step {step}: {}{left_out}{warnings}", numbers.join(", ")))
+    }
+
+    /// The line of a measurement in `eval.jsonl`.
+    fn line(&self, step: u64, best: bool, found: &Found) -> Value {
+        let Found { measures, left_out, warnings, .. } = found;
+        let mut line =
+            json!({ "step": step, "best": best, "decides": self.key(), "measures": measures });
+        for (key, texts) in [("left_out", left_out), ("warnings", warnings)] {
+            if !texts.is_empty() {
+                line[key] = json!(texts);
+            }
+        }
+        line
     }
 
     /// Returns whether a value of the deciding measure is better than the best so far, which must
@@ -173,22 +233,58 @@ impl<'a> Evaluation<'a> {
     fn key(&self) -> Option<&'static str> {
         self.args.metrics.first().map(|metric| key(*metric))
     }
+}
 
-    /// Returns steps and values of earlier measurements by the deciding measure, and how they were
-    /// measured.
-    fn earlier(&self, dir: &RunDir) -> Vec<(u64, f64, String)> {
-        let text = std::fs::read_to_string(Measurements::file(dir.path())).unwrap_or_default();
-        let line = |line: &str| {
-            let line: Value = serde_json::from_str(line).ok()?;
-            let mut measures = line["measures"].as_array()?.iter();
-            let deciding = measures.find(|measure| measure["key"].as_str() == self.key())?;
-            let text = |key: &str| deciding[key].as_str();
-            let numbers = ["count", "real"].map(|key| deciding[key].as_u64().unwrap_or_default());
-            let by = alike((text("name")?, text("by")?, text("how").unwrap_or_default()), numbers);
-            Some((line["step"].as_u64()?, deciding["value"].as_f64()?, by))
-        };
-        text.lines().filter_map(line).collect()
+/// A line of `eval.jsonl`.
+#[derive(Debug, PartialEq)]
+struct Earlier {
+    step: u64,
+    /// Whether its model was kept as the best.
+    best: bool,
+    /// The value of the deciding measure, if there is one, and how it was measured.
+    deciding: Option<(f64, String)>,
+}
+
+/// The lines of `eval.jsonl`. `key` is that of the deciding number.
+fn earlier(text: &str, key: Option<&str>) -> Vec<Earlier> {
+    let deciding = |line: &Value| {
+        let mut measures = line["measures"].as_array()?.iter();
+        let deciding = measures.find(|measure| measure["key"].as_str() == key)?;
+        let text = |key: &str| deciding[key].as_str();
+        let numbers = ["count", "real"].map(|key| deciding[key].as_u64().unwrap_or_default());
+        let by = alike((text("name")?, text("by")?, text("how").unwrap_or_default()), numbers);
+        Some((deciding["value"].as_f64()?, by))
+    };
+    let line = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let best = line["best"].as_bool().unwrap_or_default();
+        Some(Earlier { step: line["step"].as_u64()?, best, deciding: deciding(&line) })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Keeps the model of a run as its best.
+fn keep(dir: &RunDir) -> Result<()> {
+    let model = std::fs::read(dir.files().model())?;
+    Ok(dir.write(&Measurements::best_model(dir.path()), &model)?)
+}
+
+/// Whether the run saves after `step` steps although nothing stops it there. A run that was not stopped
+/// is measured at no other step, but its last.
+fn saves_at(dir: &RunDir, step: u64) -> bool {
+    let text = std::fs::read_to_string(dir.files().config()).unwrap_or_default();
+    TrainConfig::from_toml(&text).is_ok_and(|config| run::saves_at(&config.run, step))
+}
+
+/// An error with its causes, each once: those of the storage say theirs themselves.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
     }
+    said
 }
 
 /// The measurements that a run was told to take, and after how many steps each.
@@ -265,6 +361,41 @@ mod tests {
         ] {
             assert_eq!(is_due(step, last, 4000), due, "{step:?} after {last}");
         }
+    }
+
+    #[test]
+    fn lines_of_measurements_are_read_without_what_decides_too() {
+        let line = |step: u64, best: bool, key: &str, value: Option<f64>| {
+            let measure = json!({ "key": key, "name": "N", "by": "B", "count": 9, "value": value });
+            json!({ "step": step, "best": best, "measures": [measure] }).to_string()
+        };
+        let lines = [
+            line(2, true, "kid", Some(0.5)),
+            "no line".to_owned(),
+            line(4, false, "kid", None),
+            line(6, true, "is", Some(3.0)),
+        ];
+        let found = earlier(&lines.join("\n"), Some("kid"));
+        let of = |step, best, deciding| Earlier { step, best, deciding };
+        let half = (0.5, alike(("N", "B", ""), [9, 0]));
+        assert_eq!(found, [of(2, true, Some(half)), of(4, false, None), of(6, true, None)]);
+        assert!(earlier("{\"step\":8,\"be", Some("kid")).is_empty());
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let full = || stackgan_train::Error::Storage {
+            action: "write",
+            file: "best".into(),
+            source: std::io::Error::other("no space"),
+            remedy: "make room".to_owned(),
+        };
+        let said = with_causes(&full().into());
+        assert_eq!(said, "cannot write\n  file: best\n  no space\n  do: make room");
+        let said = with_causes(&anyhow::Error::from(full()).context("painting"));
+        assert!(
+            said.starts_with("painting: cannot write") && said.matches("no space").count() == 1
+        );
     }
 
     #[test]

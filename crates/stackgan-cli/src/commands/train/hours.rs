@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
-use humantime::format_rfc3339_seconds;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::estimate::{Cadence, FITTED, Given, Plan, Speed, Timed};
 
@@ -15,7 +14,7 @@ use crate::config::{LENGTH, Layers, Origin};
 use crate::context::Context;
 use crate::exit::{Problem, out_of_memory};
 use crate::progress::brief;
-use crate::run::{Planned, Record};
+use crate::run::{Planned, Record, told};
 
 /// Grids of a run, and seconds between its checkpoints.
 const CADENCE: Cadence = Cadence { grids: 20, save_every: 300.0 };
@@ -153,8 +152,7 @@ impl Timing {
 pub(super) fn lines(planned: &Planned, wanted: &Record) -> Vec<String> {
     let seconds = Duration::try_from_secs_f64(planned.seconds).unwrap_or_default();
     let ends = SystemTime::now() + seconds;
-    let mut lines =
-        vec![format!("{}; it ends about {}", planned.line(), format_rfc3339_seconds(ends))];
+    let mut lines = vec![format!("{}; it ends about {}", planned.line(), told(ends))];
     lines.extend(uncounted(wanted));
     lines
 }

@@ -15,19 +15,18 @@ use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
 use stackgan_train::{Pretrained, Shown};
 
-use super::preset::{newest_stage1, run_of};
 use super::pretrained::{matcher, projection};
 use super::reading::{Text, imported, small_encoder};
 use super::sentences::Sentences;
+use super::stage1;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::datasets::{Cache, FolderOptions, home, of_preset, open, read, resizing};
-use crate::encoders::{Encoder, encoded_once, warn_unread};
+use crate::encoders::{Encoder, encoded_once, warn_unread_by};
 use crate::exit::Problem;
 use crate::models::load;
-use crate::output::quoted;
 use crate::progress::Manner;
-use crate::run::{RUNS, Record, lasting};
+use crate::run::{Record, lasting};
 use crate::signals::Stopper;
 
 /// The inputs of a run.
@@ -54,6 +53,8 @@ pub(super) struct Before<'a> {
     pub note: Option<&'a str>,
     /// Sentences of one's own for the grids.
     pub sentences: &'a Sentences,
+    /// The Stage-I model in the folder of a run that goes on, unless another one is named.
+    pub stage1: Option<&'a Path>,
 }
 
 impl Inputs {
@@ -71,9 +72,11 @@ impl Inputs {
         // What can be missing comes first, so that nobody waits for an import before being told.
         let stage1 = match config.stage {
             Stage::One => None,
-            Stage::Two => Some(stage1(wanted, context)?),
+            Stage::Two => Some(stage1::find(wanted, before.stage1, context)?),
         };
-        let text = Text::choose(wanted, &folder(wanted), stage1.as_ref(), context)?;
+        let init = begun_on(wanted, kept.is_none(), context)?;
+        let text =
+            Text::choose(wanted, &folder(wanted), stage1.as_ref().or(init.as_ref()), context)?;
         before.sentences.check(&text)?;
         let projection = projection(wanted, (config, layers), context)?;
         if let Some(note) = before.note.filter(|_| wanted.data.as_ref().is_none_or(|d| d.exists()))
@@ -116,6 +119,17 @@ impl Inputs {
             shown: None,
         };
         let (mut small, mut shown) = (None, None);
+        if let Text::Encoder(encoder) = &text {
+            warn_unread_by(encoder, data.all_captions(), manner);
+        }
+        if let (Some(model), Text::Encoder(encoder)) = (&init, &text) {
+            say_other_encoder(model, &encoder.text().fingerprint(), manner);
+            if wanted.encoder.is_none() {
+                // The run does not need that model again.
+                wanted.encoder = Some(lasting(&encoder.kept(&cache)?));
+                manner.say("text encoder of the model that the run starts from");
+            }
+        }
         let inputs = match text {
             Text::Imported(file) => {
                 let file = lasting(&file);
@@ -129,8 +143,6 @@ impl Inputs {
                 inputs(encoded_once(encoder.as_ref(), &data, &cache, manner)?, None, Some(source))
             }
             Text::Encoder(Encoder::CharCnnRnn(encoder)) => {
-                let alphabet = encoder.config().alphabet;
-                warn_unread(data.all_captions(), alphabet, manner);
                 shown = before.sentences.shown(encoder.as_ref(), manner)?;
                 inputs(encoded_once(encoder.as_ref(), &data, &cache, manner)?, Some(*encoder), None)
             }
@@ -146,10 +158,36 @@ impl Inputs {
         let matcher = matcher(small, wanted, (config, layers), context)?;
         fit_width(config, layers, inputs.embeddings.dim())?;
         if let Some(model) = &stage1 {
-            belongs(model, inputs.embeddings.encoder())?;
+            stage1::belongs(model, inputs.embeddings.encoder())?;
         }
         let pretrained = Pretrained { matcher, projection };
         Ok(Self { stage1, pretrained, shown, ..inputs })
+    }
+}
+
+/// The model that a fresh Stage-I starts from, if one is named. A run that goes on has all of it.
+pub(super) fn begun_on(
+    wanted: &Record,
+    is_fresh: bool,
+    context: &Context,
+) -> Result<Option<Model>> {
+    match &wanted.init_from {
+        Some(model) if wanted.stage == Stage::One && is_fresh => {
+            Ok(Some(load(model, context)?.model))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Says if a run that starts from a model reads its sentences with another encoder.
+pub(super) fn say_other_encoder(model: &Model, encoder: &str, manner: Manner) {
+    let learnt = model.encoder_fingerprint();
+    if !learnt.is_empty() && learnt != encoder {
+        manner.say(format!(
+            "warning: the model of `--init-from` learnt the vectors of another text encoder ({}, not {}): what its words \
+             meant is lost; leave `--encoder` out to go on with its own",
+            short_fingerprint(learnt), short_fingerprint(encoder)
+        ));
     }
 }
 
@@ -163,23 +201,6 @@ fn check_sizes(kept: &Origins, path: &Path) -> Result<()> {
     let items = read(path, options.layout)?.items;
     let captions = items.iter().map(|item| item.captions.len()).sum();
     Ok(kept.check_sizes(items.len(), captions)?)
-}
-
-/// Checks that embeddings come from the encoder that a Stage-I model was trained with, if the model
-/// knows it.
-pub(super) fn belongs(stage1: &Model, encoder: &str) -> Result<()> {
-    let trained = stage1.encoder_fingerprint();
-    if trained.is_empty() || trained == encoder {
-        return Ok(());
-    }
-    let named = |print: &str| format!("embeddings of encoder {}", short_fingerprint(print));
-    let parts = (named(trained), named(encoder));
-    let remedy = match &stage1.info().encoder_source {
-        Some(source) => format!("give `--encoder {}`", source.escape_debug()),
-        None => "train both stages with the same encoder or the same embeddings".to_owned(),
-    };
-    let what = "the Stage-I model was trained with other embeddings";
-    Err(Problem::usage(what, "option: --stage1", parts, remedy).into())
 }
 
 /// Turns standardisation off for imported embeddings: without an encoder, a new sentence could not
@@ -230,64 +251,6 @@ pub(super) fn fit_width(config: &mut TrainConfig, layers: &Layers, width: usize)
             Err(Problem::usage(what, format!("from: {origin}"), parts, remedy).into())
         }
     }
-}
-
-/// Returns the Stage-I model of a Stage-II run: the given one, or the newest finished one of the
-/// preset on the given data. Records which one it is and, unless data were given, that the run uses
-/// its data.
-///
-/// # Errors
-/// Code 4, with the command that makes one, or with the options for data that are gone.
-pub(super) fn stage1(wanted: &mut Record, context: &Context) -> Result<Model> {
-    let model = match &wanted.stage1 {
-        Some(model) => model.clone(),
-        None => {
-            let newest = newest_stage1(Some(&wanted.preset), wanted.data.as_deref());
-            lasting(&newest.ok_or_else(|| no_stage1(wanted))?)
-        }
-    };
-    let loaded = load(&model, context)?.model;
-    if wanted.data.is_none()
-        && let Some(run) = run_of(&model)
-        && let Some(data) = Record::read(run).and_then(|record| record.data)
-    {
-        if !data.exists() {
-            return Err(data_gone(&data, run, wanted.stage1.is_some()).into());
-        }
-        wanted.data = Some(data);
-    }
-    if wanted.encoder.is_none()
-        && wanted.embeddings.is_none()
-        && loaded.encoder().is_none()
-        && let Some(low) = run_of(&model).and_then(Record::read)
-        && low.data == wanted.data
-    {
-        // Those of its training, wherever they are. Other data have embeddings of their own.
-        wanted.embeddings = low.embeddings.filter(|file| file.is_file());
-    }
-    wanted.stage1 = Some(model); // a resumed run must not take a newer one
-    Ok(loaded)
-}
-
-/// The data of a Stage-I run are gone. Unless it was `named`, it is no longer found by its data.
-fn data_gone(data: &Path, run: &Path, named: bool) -> Problem {
-    let place = format!("path: {}", data.display());
-    let expected = format!("what {} says of that run", Record::file(run).display());
-    let stage1 = if named { String::new() } else { format!("--stage1 {} ", quoted(run)) };
-    let remedy = format!("if they were moved, name their new place: `{stage1}--data PATH`");
-    Problem::missing("the data of the Stage-I run are gone", place, expected, remedy)
-}
-
-fn no_stage1(wanted: &Record) -> Problem {
-    let preset = &wanted.preset;
-    let (on, option) = wanted.data.as_deref().map_or_else(Default::default, |data| {
-        (format!(" on {}", data.display()), format!(" --data {}", quoted(data)))
-    });
-    let expected = format!("a finished run of {preset}, Stage-I{on}");
-    let remedy = format!(
-        "train it first: `stackgan train --stage 1 --preset {preset}{option}`; or name one: `--stage1 MODEL`"
-    );
-    Problem::missing("there is no Stage-I model", format!("folder: {RUNS}"), expected, remedy)
 }
 
 /// Returns the data's folder, which may not exist yet.

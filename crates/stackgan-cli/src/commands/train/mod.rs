@@ -10,6 +10,7 @@ mod preset;
 mod pretrained;
 mod reading;
 mod sentences;
+mod stage1;
 mod start;
 mod trained;
 mod writable;
@@ -70,7 +71,9 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
     let origins = resumed.as_deref().map(origins).transpose()?.flatten();
     let note = note.as_deref();
-    let kept = Before { origins: origins.as_ref(), note, sentences: &sentences };
+    let low = stage1::kept(args, resumed.as_deref());
+    let (origins, low) = (origins.as_ref(), low.as_deref());
+    let kept = Before { origins, note, sentences: &sentences, stage1: low };
     let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1, shown } =
         Inputs::gather(&mut wanted, (&mut config, &layers), (kept, &stopper), context)?;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
@@ -136,6 +139,7 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     if let Some(evaluation) = &mut evaluation {
         evaluation.begin(&dir);
     }
+    stage1::keep(setup.stage1.as_ref(), &dir)?;
     context.manner.say(format!("run folder {}", dir.path().display()));
     let policy = policy(args, &wanted);
     let outcome = stopper.carefully(|stopper| {

@@ -33,8 +33,8 @@ pub(super) const STOPPED: &str = "stopped before the training; the same command 
 
 /// Where the embeddings come from.
 pub(super) enum Text {
-    /// The given encoder, or that of the Stage-I model, because Stage-II reads sentences as its
-    /// Stage-I does.
+    /// The given encoder, or that of the model that the run builds on or starts from, because its
+    /// networks have learnt the vectors of that one.
     Encoder(Encoder),
     /// A file of imported embeddings.
     Imported(PathBuf),
@@ -43,7 +43,8 @@ pub(super) enum Text {
 }
 
 impl Text {
-    /// Chooses what was given; else Stage-I's encoder; else embeddings imported beside the data;
+    /// Chooses what was given; else the encoder of `base`, the Stage-I model of Stage-II or the model
+    /// that Stage-I starts from; else embeddings imported beside the data;
     /// else, with a preset of small networks, a small encoder.
     ///
     /// # Errors
@@ -51,7 +52,7 @@ impl Text {
     pub(super) fn choose(
         wanted: &Record,
         data: &Path,
-        stage1: Option<&Model>,
+        base: Option<&Model>,
         context: &Context,
     ) -> Result<Self> {
         if let Some(encoder) = &wanted.encoder {
@@ -60,15 +61,21 @@ impl Text {
         if let Some(file) = &wanted.embeddings {
             return Ok(Self::Imported(file.clone()));
         }
-        if let Some(encoder) = stage1.map(|model| encoder_of(model, context)).transpose()?.flatten()
-        {
+        if let Some(encoder) = base.map(|model| encoder_of(model, context)).transpose()?.flatten() {
             return Ok(Self::Encoder(encoder));
         }
         if let Some(beside) = embeddings_of(data) {
             return Ok(Self::Imported(beside));
         }
-        if stage1.is_some_and(|model| !model.encoder_fingerprint().is_empty()) {
-            let what = "the Stage-I model was trained with embeddings, and holds no text encoder";
+        if base.is_some_and(|model| !model.encoder_fingerprint().is_empty()) {
+            let what = match &wanted.stage1 {
+                Some(_) => {
+                    "the Stage-I model was trained with embeddings, and holds no text encoder"
+                }
+                None => {
+                    "the model of `--init-from` was trained with embeddings, and holds no text encoder"
+                }
+            };
             let remedy = "name them: `--embeddings FILE`; or the encoder that made them: `--encoder ENCODER`";
             let expected = "the embeddings of its training";
             return Err(Problem::missing(what, "option: --embeddings", expected, remedy).into());
