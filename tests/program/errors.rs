@@ -290,7 +290,7 @@ fn training_that_becomes_non_finite_is_code_7() {
     assert!(shown.contains("--on-nonfinite rollback:3"), "{shown}");
     let trained = shown.lines().find(|line| line.starts_with("trained ")).unwrap();
     let what = error.lines().next().unwrap().trim_start_matches("error: ");
-    assert!(trained.contains("from step 0, ") && trained.ends_with(what), "{trained} {error}");
+    assert!(trained.contains("from step 0, ") && trained.contains(what), "{trained} {error}");
 }
 
 #[test]

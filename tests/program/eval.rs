@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use stackgan_core::archive::Archive;
 
-use crate::common::{WORLD, done, failed, json, stackgan, training, with, without};
+use crate::common::{TELLING, WORLD, done, failed, json, stackgan, training, with, without};
 use crate::lite0::lite0;
 
 /// A Stage-I model, an encoder with its image side, and untrained weights of EfficientNet-Lite0.
@@ -192,6 +192,16 @@ fn a_folder_is_measured_without_a_dataset() {
     }
     let table = done(dir.path(), &[&common[..], &["--metrics", "is"]].concat());
     assert!(table.contains("real      none"), "{table}");
+
+    // A Fréchet distance is of pictures of one size, an inception score of any.
+    image::RgbImage::new(64, 64).save(dir.path().join("shown/small.png")).unwrap();
+    let distance = ["--metrics", "fid", "--stats", "real.npz"];
+    let (code, text) = failed(dir.path(), &[&common[..], &distance].concat());
+    assert!(code == 2 && text.contains("1 of these and 12 larger"), "{code} {text}");
+    let prepared = WORLD.prepared(76).display().to_string();
+    for more in [&["--data", prepared.as_str()][..], &[]] {
+        assert_eq!(run(&[&["--metrics", "is"][..], more].concat())["count"], 13);
+    }
 }
 
 /// A folder's numbers depend on the size of the real pictures and on the filter that made them. Both
@@ -223,23 +233,43 @@ fn the_real_pictures_beside_a_folder_are_described() {
     let both = format!("statistics of real.npz (Fréchet distance); {real} (others)");
     assert!(table.contains(&both), "{table}");
 
+    // Fewer pictures of a folder cannot be asked for.
+    let loud: Vec<String> = run(&[]).into_iter().filter(|arg| arg != "-q").collect();
+    let (code, said) = failed(dir.path(), &loud);
+    let few = said.lines().find(|line| line.contains("real pictures to compare with")).unwrap();
+    assert!(code == 0 && few.contains("--split all") && !few.contains("--num"), "{code} {said}");
+
     let small = dir.path().join("shown/small.png");
     image::RgbImage::new(64, 64).save(small).unwrap();
     let (code, text) = failed(dir.path(), &run(&[]));
     assert!(code == 2 && text.contains("1 of these and 4 larger"), "{code} {text}");
 }
 
-/// `eval` and `nearest` scale the noise as `generate` does.
+/// `eval` and `nearest` scale the noise as `generate` does. Without noise all pictures of a caption
+/// are the same, and each of the two kinds makes them differ.
 #[test]
 fn the_noise_of_measured_pictures_can_be_scaled() {
-    let birds = WORLD.birds().display().to_string();
-    let scales = ["--z-scale", "0.5", "--eps-scale", "0", "--json"];
-    let eval = BENCH.args(&[&scales[..], &["--metrics", "variety", "--num", "2"]].concat());
-    let nearest = ["nearest", "-m", "run", "--data", &birds, "--features", "none", "--num", "2"];
-    let nearest = [&nearest[..], &["-q", "--out", "scaled"], &scales].concat();
-    for document in [json(BENCH.dir(), &eval), json(BENCH.dir(), &nearest)] {
-        assert_eq!(document["pictures"]["z_scale"], 0.5);
-        assert_eq!(document["pictures"]["eps_scale"], 0.0);
+    let (dir, birds) = (BENCH.dir(), WORLD.birds().display().to_string());
+    done(dir, &with(&training("1", "2", &dir.join("told")), &TELLING));
+    let common = ["-m", "told", "--data", &birds, "--num", "2", "-q", "--json"];
+    let measured = |(z, eps), own: &[&str]| {
+        let scales = ["--z-scale", z, "--eps-scale", eps];
+        json(dir, &[own, &common[..], &scales].concat())
+    };
+    let eval = ["eval", "--metrics", "variety"];
+    let nearest = ["nearest", "--features", "none", "--out", "scaled"];
+    for own in [&eval[..], &nearest] {
+        let document = measured(("0.25", "0.75"), own);
+        assert_eq!(document["pictures"]["z_scale"], 0.25);
+        assert_eq!(document["pictures"]["eps_scale"], 0.75);
+    }
+
+    let variety = |document: &Value| document["measures"][0]["value"].as_f64().unwrap();
+    let none = variety(&measured(("0", "0"), &eval));
+    assert!((none - 1.0).abs() < 1e-12, "{none}");
+    let usual = json(dir, &[&eval[..], &common].concat());
+    for some in [usual, measured(("1", "0"), &eval), measured(("0", "1"), &eval)] {
+        assert!(variety(&some) < none - 1e-7, "{some}");
     }
 }
 

@@ -153,7 +153,7 @@ fn store_of(dir: &RunDir, cfg: &RunConfig) -> Result<Store> {
     let before = TrainConfig::from_toml(&text).map(|before| before.run);
     let before = before.map_or((cfg.keep, 0), |before| (before.keep, before.keep_every));
     let store = Store::open(&dir.files().checkpoints(), cfg.keep)?;
-    Ok(store.keeping_every(cfg.keep_every).after(before))
+    store.keeping_every(cfg.keep_every).after(before)
 }
 
 /// The checkpoints and models that a run writes.
@@ -173,7 +173,8 @@ impl Saves<'_> {
         if self.store.checkpoints()?.is_empty() {
             run.checkpoint(self.store, 0)?; // fail now, not after a day, if this cannot be written
         }
-        if step > 0 && self.step_of_model() != Some(step) {
+        let model = self.step_of_model();
+        if model != Some(step) && (step > 0 || model.is_some()) {
             // The process was killed before it wrote this one, or the run has gone back.
             self.model(run, step, None, on_event)?;
         }

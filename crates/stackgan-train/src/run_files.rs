@@ -47,6 +47,12 @@ impl<'a> RunFiles<'a> {
         self.0.join("stage1.safetensors")
     }
 
+    /// The text encoder that came with the model that the run started from.
+    #[must_use]
+    pub fn encoder(self) -> PathBuf {
+        self.0.join("encoder.safetensors")
+    }
+
     /// The reports, one JSON line each.
     #[must_use]
     pub fn stats(self) -> PathBuf {

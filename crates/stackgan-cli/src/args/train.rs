@@ -24,8 +24,9 @@ pub(crate) struct Train {
     /// A prepared file, or a dataset folder, which is imported first if needed
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
-    /// The text encoder: a file, the folder of a sentence encoder, or `hub:OWNER/NAME`; default: a
-    /// small one, trained once on the captions of toy birds
+    /// The text encoder: a file, the folder of a sentence encoder, or `hub:OWNER/NAME`; default:
+    /// that of the model to build on or start from, else (`toy`, `photo`) a small one, trained once
+    /// on the captions
     #[arg(long, value_name = "ENCODER")]
     pub encoder: Option<PathBuf>,
     /// Embeddings made by `data import --embeddings`, instead of an encoder's; default: those
@@ -41,7 +42,8 @@ pub(crate) struct Train {
     /// the preset
     #[arg(long, value_name = "MODEL")]
     pub stage1: Option<PathBuf>,
-    /// A model of the same sizes whose generator weights to start from, instead of fresh ones
+    /// A model of the same sizes whose generator weights to start from, instead of fresh ones; its
+    /// text encoder comes with it
     #[arg(long, value_name = "MODEL")]
     pub init_from: Option<PathBuf>,
     /// The run folder; default: a new one under `runs`

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use stackgan_core::digest::sha256;
-use stackgan_data::crop::PictureSize;
+pub(super) use stackgan_data::prepared::prepared_name;
 use stackgan_data::whole_file::folder_of;
 
 /// The folder for files that the program creates by itself: `STACKGAN_HOME`, or `data`.
@@ -36,11 +36,6 @@ fn own(folder: &Path) -> PathBuf {
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let hash = sha256(real.as_os_str().as_encoded_bytes());
     home().join("prepared").join(hash.get(..16).unwrap_or(&hash))
-}
-
-/// The name of a prepared file.
-pub(super) fn prepared_name(size: PictureSize) -> String {
-    format!("prepared-{}.safetensors", size.prepared())
 }
 
 /// The path of the embeddings that may have been imported for a prepared file.

@@ -3,37 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use stackgan_core::text::{TextEncoder as _, short_fingerprint};
 
-use super::named::{Encoder, load};
-use crate::datasets::Cache;
 use crate::exit::Problem;
-use crate::output::write_file;
-
-impl Encoder {
-    /// What `--encoder` names it by. One that came out of a model is written to a file of its own
-    /// beside the data, unless it is there already.
-    ///
-    /// # Errors
-    /// Code 6 if it cannot be written.
-    pub(crate) fn kept(&self, cache: &Cache) -> Result<PathBuf> {
-        let encoder = match self {
-            Self::Sentence(_, source) => return Ok(source.into()),
-            Self::CharCnnRnn(encoder) => encoder,
-        };
-        let print = encoder.fingerprint();
-        let name = format!("text-{}.safetensors", short_fingerprint(&print));
-        let same = |file: PathBuf| {
-            load(&file).is_ok_and(|found| found.fingerprint() == print).then_some(file)
-        };
-        if let Some(file) = cache.find(&name, same) {
-            return Ok(file);
-        }
-        let file = cache.new_file(&name);
-        write_file(&file, &encoder.to_bytes()?)?;
-        Ok(file)
-    }
-}
 
 /// Refuses to replace a file by an encoder: models that were trained with an encoder need it.
 pub(crate) fn check_new(out: &Path) -> Result<()> {

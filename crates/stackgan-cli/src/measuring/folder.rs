@@ -1,40 +1,47 @@
 //! The pictures of a folder that is measured: which files they are, how large, and their pixels.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use image::ImageReader;
+use rayon::prelude::*;
 use stackgan_core::image::Picture;
 use stackgan_core::noise::{Noise, Stream};
-use stackgan_data::counted;
 use stackgan_data::crop::{MAX_FILE, PictureSize, decode};
 use stackgan_data::formats::read_bounded;
-use stackgan_data::layouts::is_picture;
+use stackgan_data::layouts::{is_passed_over, is_picture};
+use stackgan_data::{Error, counted};
 
 use crate::exit::Problem;
 use crate::painting::SHEETS;
+use crate::progress::{Manner, Phase};
 
 /// The step of [`Stream::Evaluation`] that orders a folder's pictures.
 const FOLDER: u64 = 5;
-/// The folder of an archive that a Mac made, with files about the others under the same names.
-const ABOUT: &str = "__MACOSX";
+/// Number of files whose sizes are read before it is looked how long that took.
+const ROUND: usize = 128;
+/// Time after which it is shown that sizes are read.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// The pictures of a folder and its subfolders, in random order. In the order of names they would
 /// be sorted by class, and each part for the inception score would contain few classes. Sheets of
-/// several pictures and what is hidden are left out. Links are followed, and a folder is read once,
-/// however many ways lead to it.
+/// several pictures, what is hidden and folders of systems are left out. Links are followed, and a
+/// folder is read once, however many ways lead to it.
 ///
 /// # Errors
-/// Code 4 if there are fewer than two, or if a link leads to nothing.
+/// Code 4 if there are fewer than two, or if a picture is a link to nothing; code 3 for what cannot
+/// be read.
 pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     let mut waiting = vec![dir.to_path_buf()];
     while let Some(folder) = waiting.pop() {
         for path in entries(&folder, &mut seen)? {
-            let kind = path.metadata().map_err(|error| lost(&path, &error))?;
+            let Some(kind) = kind(&path)? else { continue };
             if kind.is_dir() {
                 waiting.push(path);
             } else if is_single(&path) {
@@ -47,7 +54,8 @@ pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     if found.len() < 2 { Err(too_few(dir, found.len()).into()) } else { Ok(found) }
 }
 
-/// What lies in a folder and is not hidden, in the order of names; nothing if it was `seen` before.
+/// What lies in a folder and is not passed over for its name, in the order of names; nothing if the
+/// folder was `seen` before.
 fn entries(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<Vec<PathBuf>> {
     let unread = |error: io::Error| {
         let expected = "a folder of PNG, JPEG and WebP files";
@@ -59,14 +67,30 @@ fn entries(folder: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<Vec<PathBuf>> 
     let mut paths = Vec::new();
     for entry in folder.read_dir().map_err(unread)? {
         let entry = entry.with_context(|| format!("reading {}", folder.display()))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if !name.starts_with('.') && name != ABOUT {
+        if !is_passed_over(&entry.file_name().to_string_lossy()) {
             paths.push(entry.path());
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+/// What an entry of a folder is, or what it leads to: `None` for a link to nothing, unless it has
+/// the name of a picture.
+///
+/// # Errors
+/// Code 4 for a picture that is a link to nothing, 3 if what is there cannot be read.
+fn kind(path: &Path) -> Result<Option<Metadata>> {
+    let error = match path.metadata() {
+        Ok(kind) => return Ok(Some(kind)),
+        Err(error) => error,
+    };
+    let dangles = error.kind() == ErrorKind::NotFound && path.is_symlink();
+    match (dangles, is_single(path)) {
+        (true, false) => Ok(None),
+        (true, true) => Err(lost(path, &error).into()),
+        (false, _) => Err(Error::read(path, error).into()),
+    }
 }
 
 /// Whether a file is a picture by its name, and not a sheet of several.
@@ -109,12 +133,29 @@ pub(super) fn read(file: &Path) -> Result<Picture> {
 pub(super) struct Sizes(Vec<(usize, usize)>);
 
 impl Sizes {
-    /// Those of files, by their headers.
+    /// Those of files, in their order; pixels are decoded only where a header does not say the size.
     ///
     /// # Errors
-    /// When the header of one does not say it, and the picture cannot be read.
-    pub(super) fn of(files: &[PathBuf]) -> Result<Self> {
-        Ok(Self(files.iter().map(|file| size(file)).collect::<Result<_>>()?))
+    /// When a header does not say it, and the picture cannot be read.
+    pub(super) fn of(files: &[PathBuf], manner: Manner) -> Result<Self> {
+        let (began, mut phase) = (Instant::now(), None);
+        let mut sizes = Vec::with_capacity(files.len());
+        for round in files.chunks(ROUND) {
+            let found: Vec<_> = round.par_iter().map(|file| size(file)).collect();
+            for size in found {
+                sizes.push(size?);
+            }
+            if phase.is_none() && began.elapsed() > SHOWN_AFTER {
+                phase = Some(Phase::new(manner, "sizes", files.len() as u64, "pictures"));
+            }
+            if let Some(phase) = &mut phase {
+                phase.at(sizes.len() as u64);
+            }
+        }
+        if let Some(phase) = phase {
+            phase.finish(&counted(sizes.len(), "picture"));
+        }
+        Ok(Self(sizes))
     }
 
     /// Number of pictures that are no larger than those of Stage-I.
@@ -128,7 +169,7 @@ impl Sizes {
         if self.small() == self.0.len() { PictureSize::Stage1 } else { PictureSize::Stage2 }
     }
 
-    /// Checks that real pictures of one size are right for all.
+    /// Checks that real pictures of one size, or statistics of such, are right for all.
     ///
     /// # Errors
     /// Code 2 if some are as small as those of Stage-I, and others are larger.
@@ -170,9 +211,11 @@ fn size(file: &Path) -> Result<(usize, usize)> {
     Ok((picture.width, picture.height))
 }
 
-/// Width and height as the header of a file says them.
+/// Width and height as the header of a file says them, of a file that is not too large for a
+/// picture: the whole of a JPEG is read.
 fn header(file: &Path) -> Option<(u32, u32)> {
-    if !file.is_file() {
+    let kind = file.metadata().ok()?;
+    if !kind.is_file() || kind.len() > MAX_FILE {
         return None; // a pipe would be waited for
     }
     ImageReader::open(file).ok()?.with_guessed_format().ok()?.into_dimensions().ok()
@@ -201,6 +244,10 @@ mod tests {
         found.iter().map(|path| name(path).replace('\\', "/")).collect()
     }
 
+    fn sizes(files: &[PathBuf]) -> Result<Vec<(usize, usize)>> {
+        Ok(Sizes::of(files, Manner::Quiet)?.0)
+    }
+
     #[test]
     fn a_folder_is_read_in_no_order_of_names_and_without_its_sheets() {
         let below: Vec<String> = (0..40).map(|i| format!("below/{i:02}.png")).collect();
@@ -213,10 +260,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_is_no_picture() {
-        let dir =
-            folder_of(&["a.png", "b.JPG", "._a.png", ".old/c.png", "__MACOSX/d.png", "e.txt"]);
-        assert_eq!(names(dir.path()), ["a.png", "b.JPG"]);
+    fn what_is_passed_over_is_no_picture() {
+        let dir = folder_of(&[
+            "a.png",
+            "b.JPG",
+            "below/f.png",
+            "._a.png",
+            ".old/c.png",
+            "__MACOSX/d.png",
+            "@eaDir/a.png/SYNOPHOTO_THUMB_XL.jpg",
+            "below/#Recycle/f.png",
+            "$RECYCLE.BIN/f.png",
+            "e.txt",
+        ]);
+        assert_eq!(names(dir.path()), ["a.png", "b.JPG", "below/f.png"]);
     }
 
     #[test]
@@ -245,10 +302,30 @@ mod tests {
             assert!(found.contains(&name.to_owned()), "{found:?}");
         }
         assert_eq!(files(dir.path()).unwrap(), files(dir.path()).unwrap());
-        symlink("/unmounted", dir.path().join("d")).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_is_told_where_it_is_a_picture() {
+        use std::os::unix::fs::symlink;
+        let dir = folder_of(&["1.png", "2.png"]);
+        for name in ["notes.txt", "folder", "grid.png"] {
+            symlink("/unmounted", dir.path().join(name)).unwrap();
+        }
+        assert_eq!(names(dir.path()), ["1.png", "2.png"]);
+        let link = dir.path().join("3.png");
+        symlink("/unmounted", &link).unwrap();
         let error = files(dir.path()).unwrap_err();
         assert_eq!(code(&error), Exit::Missing);
-        assert!(error.to_string().contains("leads to nothing"), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("leads to nothing") && text.contains("3.png"), "{text}");
+        // It leads to itself, which the system tells.
+        std::fs::remove_file(&link).unwrap();
+        symlink("3.png", &link).unwrap();
+        let error = files(dir.path()).unwrap_err();
+        assert_eq!(code(&error), Exit::Data);
+        let text = error.to_string();
+        assert!(text.contains("cannot read") && text.contains("3.png"), "{text}");
     }
 
     #[test]
@@ -275,17 +352,46 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_those_of_the_headers() {
+    fn sizes_are_those_of_the_pictures() {
         let dir = tempfile::tempdir().unwrap();
         for (name, width, height) in [("a.png", 30, 20), ("b.jpg", 65, 9), ("c.webp", 7, 8)] {
             image::RgbImage::new(width, height).save(dir.path().join(name)).unwrap();
         }
         let mut found = files(dir.path()).unwrap();
         found.sort();
-        assert_eq!(Sizes::of(&found).unwrap().0, [(30, 20), (65, 9), (7, 8)]);
+        assert_eq!(sizes(&found).unwrap(), [(30, 20), (65, 9), (7, 8)]);
         std::fs::write(dir.path().join("d.png"), "no picture").unwrap();
-        let error = Sizes::of(&[dir.path().join("d.png")]).err().unwrap();
+        let error = sizes(&[dir.path().join("d.png")]).unwrap_err();
         assert_eq!(code(&error), Exit::Data);
         assert!(error.to_string().contains("d.png"), "{error}");
+    }
+
+    /// Nothing of such a file is read, although its header says a size.
+    #[test]
+    fn a_file_that_is_too_large_is_no_picture() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("large.jpg");
+        image::RgbImage::new(30, 20).save(&file).unwrap();
+        let whole = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+        whole.set_len(MAX_FILE + 1).unwrap();
+        assert_eq!(header(&file), None);
+        let error = sizes(&[file]).unwrap_err();
+        assert_eq!(code(&error), Exit::Data);
+        let (text, most) = (error.to_string(), format!("at most {MAX_FILE} bytes"));
+        assert!(text.contains("large.jpg") && text.contains(&most), "{text}");
+    }
+
+    #[test]
+    fn sizes_keep_the_order_of_their_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let sides: Vec<usize> = (1..=2 * ROUND + 3).collect();
+        let file = |side: &usize| {
+            let file = dir.path().join(format!("{side}.png"));
+            image::RgbImage::new(*side as u32, 2).save(&file).unwrap();
+            file
+        };
+        let files: Vec<PathBuf> = sides.iter().map(file).collect();
+        let wanted: Vec<(usize, usize)> = sides.iter().map(|side| (*side, 2)).collect();
+        assert_eq!(sizes(&files).unwrap(), wanted);
     }
 }

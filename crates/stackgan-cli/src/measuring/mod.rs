@@ -153,7 +153,7 @@ fn needed(args: &Eval, by_network: bool) -> usize {
     }
 }
 
-/// Says before the pictures are painted that there are few to compare them with.
+/// Says before the pictures are measured that there are few to compare them with.
 fn say_few(args: &Eval, real: u64, measurer: &Measurer, manner: Manner) {
     let width = measurer.judge.features;
     let more = match (&args.stats, args.split) {
@@ -161,10 +161,14 @@ fn say_few(args: &Eval, real: u64, measurer: &Measurer, manner: Manner) {
         (None, Part::All) => "measure against a larger dataset",
         (None, Part::Train | Part::Test) => "measure against more (`--split all`)",
     };
+    let fewer = match &args.pictures {
+        Some(_) => "",
+        None => ", or paint fewer (`--num`)",
+    };
     if real > 0 && real < report::SCARCE as u64 {
         manner.say(format!(
-            "warning: there are only {real} real pictures to compare with, for {width} features: whatever is painted, \
-             distances will say next to nothing; {more}, or paint fewer (`--num`)"
+            "warning: there are only {real} real pictures to compare with, for {width} features: whatever is measured, \
+             distances will say next to nothing; {more}{fewer}"
         ));
     }
 }

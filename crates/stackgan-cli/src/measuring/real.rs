@@ -68,6 +68,12 @@ pub(super) fn compares(args: &Eval) -> bool {
     compares_rows(args) || args.save_stats.is_some() || distance
 }
 
+/// Whether a folder's pictures must be of one stage's size: they are compared with real ones, or
+/// with statistics of such.
+pub(super) fn wants_one_size(args: &Eval) -> bool {
+    compares(args) || args.metrics.contains(&Metric::Fid)
+}
+
 /// Whether a measure takes single real pictures.
 fn compares_rows(args: &Eval) -> bool {
     args.metrics.iter().any(|metric| matches!(metric, Metric::Kid | Metric::Pr))

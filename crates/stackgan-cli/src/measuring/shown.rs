@@ -11,10 +11,10 @@ use stackgan_data::prepared::Prepared;
 use super::asked::{Asked, Questions};
 use super::folder::{self, Sizes};
 use super::painted::{DatasetPainter, PainterOptions};
-use super::real::{compares, part_indices};
+use super::real::{compares, part_indices, wants_one_size};
 use crate::args::Eval;
 use crate::context::Context;
-use crate::datasets::open_any;
+use crate::datasets::{ANY_SIZE, open_any};
 use crate::output::path_text;
 
 /// The pictures to measure.
@@ -34,7 +34,8 @@ impl Shown {
     pub(super) fn open(args: &Eval, context: &Context) -> Result<Self> {
         if let Some(dir) = &args.pictures {
             let files = folder::files(dir)?;
-            let against = Against::of(args, (dir, &files), context)?;
+            let sizes = sizes(args, (dir, &files), context)?;
+            let against = Against::of(args, sizes.as_ref(), context)?;
             return Ok(Self::Folder { dir: dir.clone(), files, against });
         }
         let options = PainterOptions {
@@ -116,26 +117,32 @@ impl Shown {
     }
 }
 
+/// The sizes of a folder's pictures, if a measure wants them to be of one.
+///
+/// # Errors
+/// Code 2 for pictures of both stages' sizes.
+fn sizes(
+    args: &Eval,
+    (dir, files): (&Path, &[PathBuf]),
+    context: &Context,
+) -> Result<Option<Sizes>> {
+    if !wants_one_size(args) {
+        return Ok(None);
+    }
+    let sizes = Sizes::of(files, context.manner)?;
+    sizes.check(dir)?;
+    Ok(Some(sizes))
+}
+
 impl Against {
-    /// The real pictures of `--data`, of the size that goes with the folder's pictures, resized as
-    /// they were prepared last or, if they were not, as is usual for such data. `None` without
-    /// `--data`.
-    ///
-    /// # Errors
-    /// Code 2 for pictures of both sizes, if they are compared with real ones.
-    fn of(
-        args: &Eval,
-        (dir, files): (&Path, &[PathBuf]),
-        context: &Context,
-    ) -> Result<Option<Self>> {
+    /// The real pictures of `--data`, resized as they were prepared last or, if they were not, as is
+    /// usual for such data: of the size that goes with the folder's pictures or, where nothing is
+    /// compared with them, of any. `None` without `--data`.
+    fn of(args: &Eval, sizes: Option<&Sizes>, context: &Context) -> Result<Option<Self>> {
         let Some(data) = &args.data else { return Ok(None) };
-        let sizes = Sizes::of(files)?;
-        let note = if compares(args) {
-            sizes.check(dir)?;
-            sizes.note()
-        } else {
-            None
-        };
-        Ok(Some(Self { data: open_any(data, &[sizes.real()], context.manner)?, note }))
+        let compared = sizes.filter(|_| compares(args));
+        let wanted = compared.map_or_else(|| ANY_SIZE.to_vec(), |sizes| vec![sizes.real()]);
+        let note = compared.and_then(Sizes::note);
+        Ok(Some(Self { data: open_any(data, &wanted, context.manner)?, note }))
     }
 }

@@ -22,8 +22,7 @@ const LARGEST: u64 = 1 << 30;
 /// What is said of numbers that are no statistics of features.
 const UNUSABLE: &str = "the statistics cannot be used";
 /// What can be done about them.
-const AGAIN: &str =
-    "take the statistics again, with `--save-stats` or pytorch-fid, from whole pictures";
+const AGAIN: &str = "take the statistics again, with `--save-stats` or pytorch-fid";
 
 /// The contents of a statistics file.
 pub(super) struct Statistics {

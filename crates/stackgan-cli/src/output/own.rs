@@ -66,8 +66,13 @@ fn is_beside_a_picture(file: &Path) -> bool {
     })
 }
 
-/// The kind of a file that says what it is in its header, whether the rest of it is sound or not.
+/// The kind of a file that says what it is in its header.
 fn kind(file: &Path) -> Option<String> {
+    said_kind(&about(file)?)
+}
+
+/// What a file says of itself in its header, whether the rest of it is sound or not.
+pub(crate) fn about(file: &Path) -> Option<String> {
     if !file.is_file() {
         return None; // a pipe is not waited for
     }
@@ -76,7 +81,7 @@ fn kind(file: &Path) -> Option<String> {
     let length = Some(u64::from_le_bytes(length)).filter(|length| *length <= HEADER)?;
     file.take(length).read_to_end(&mut header).ok()?;
     let header: Value = serde_json::from_slice(&header).ok()?;
-    said_kind(header.get("__metadata__")?.get(KEY)?.as_str()?)
+    Some(header.get("__metadata__")?.get(KEY)?.as_str()?.to_owned())
 }
 
 /// The kind of a file in what it says of itself.

@@ -11,6 +11,7 @@ use super::numbers::number;
 use super::page::Page;
 use super::series::Series;
 use super::svg::{About, chart};
+use crate::output::about;
 
 /// The measurements of a run, by increasing step.
 pub(crate) struct Measurements {
@@ -46,6 +47,13 @@ pub(crate) struct Measure {
     by: String,
 }
 
+/// The number of steps that made a model, by its header.
+fn step_of(model: &Path) -> Option<u64> {
+    let about: Value = serde_json::from_str(&about(model)?).ok()?;
+    let stages = ["stage2", "stage1"].into_iter().filter_map(|stage| about.get(stage));
+    stages.filter_map(|stage| stage.get("steps")?.as_u64()).next()
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Interval {
     low: f64,
@@ -66,8 +74,8 @@ impl Measurements {
             all.retain(|earlier| earlier.step < one.step);
             all.push(one);
         }
-        let best = best.filter(|_| Self::best_model(run).is_file());
-        Self { all, best }
+        let step = best.as_ref().and_then(|_| step_of(&Self::best_model(run)));
+        Self { all, best: best.filter(|best| Some(best.step) == step) }
     }
 
     /// Their file in a run folder.
@@ -199,13 +207,25 @@ mod tests {
         )
     }
 
+    /// As a model's file, as far as it says what it is.
+    fn model(step: u64) -> Vec<u8> {
+        let about = format!(
+            "{{\"format\":\"stackgan-model/1\",\"stage1\":{{\"steps\":{step}}},\"stage2\":null}}"
+        );
+        let header = json!({ "__metadata__": { "stackgan": about } }).to_string();
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()
+    }
+
     #[test]
     fn measures_have_curves_and_the_best_model_is_named() {
         let run = tempfile::tempdir().unwrap();
         let text =
             line(10, true, 0.5) + "no line\n" + &line(20, false, 0.4) + &line(30, false, 0.3);
         std::fs::write(run.path().join("eval.jsonl"), text).unwrap();
-        std::fs::write(run.path().join("best.safetensors"), "").unwrap();
+        let best = run.path().join("best.safetensors");
+        std::fs::write(&best, model(9)).unwrap();
+        assert!(Measurements::read(run.path()).best().is_none(), "it is of another step");
+        std::fs::write(&best, model(10)).unwrap();
         let measured = Measurements::read(run.path());
         let shown = |step: u64| {
             let mut page = Page::new("", "");

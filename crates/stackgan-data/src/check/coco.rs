@@ -5,7 +5,7 @@ use crate::counted;
 use crate::dataset::Split;
 use crate::layouts::coco::{Annotations, Form, Parts};
 use crate::layouts::names;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FETCH: &str = "fetch the pictures and annotations with `stackgan data fetch coco`";
 
@@ -13,15 +13,8 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
     let parts = Parts::of(dir);
     let mut report = Report::new(dir, FETCH);
     let form = parts.form();
-    // In either form `images` may hold the pictures; whether it holds all of them is seen when the
-    // lists are read.
-    let by_year = form == Form::Downloaded && parts.years.iter().all(|year| year.is_dir());
-    if parts.images.is_dir() && !by_year {
-        report.pictures(&parts.images);
-    } else {
-        for (_, year, _) in parts.downloaded() {
-            report.pictures(year);
-        }
+    for folder in folders(&parts, form) {
+        report.pictures(folder);
     }
     match form {
         Form::Downloaded => {
@@ -32,6 +25,17 @@ pub(super) fn parts(dir: &Path) -> Vec<Part> {
         Form::Listed => listed(dir, &parts, &mut report),
     }
     report.into_parts()
+}
+
+/// The folders of pictures. In either form `images` may hold them; whether it holds all of them is seen
+/// when the lists are read.
+fn folders(parts: &Parts, form: Form) -> Vec<&PathBuf> {
+    let by_year = form == Form::Downloaded && parts.years.iter().all(|year| year.is_dir());
+    match form {
+        _ if parts.images.is_dir() && !by_year => vec![&parts.images],
+        Form::Downloaded => parts.downloaded().map(|(_, year, _)| year).collect(),
+        Form::Listed => parts.years.iter().collect(),
+    }
 }
 
 fn annotations(file: &Path) -> crate::Result<(String, ())> {
@@ -65,6 +69,7 @@ mod tests {
     use crate::check::check;
     use crate::layouts::coco::tests::{downloaded, listed, with_more_captions};
     use crate::layouts::{Kind, Reading};
+    use crate::testing::put;
 
     #[test]
     fn both_forms_are_whole_or_told_what_is_missing() {
@@ -110,6 +115,19 @@ mod tests {
         let dir = with_more_captions();
         let said = check(dir.path(), Kind::Coco, Reading::default()).to_string();
         assert!(said.contains("1 picture has more captions than embeddings"), "{said}");
+    }
+
+    /// The lists name pictures for training, though those for testing would be a dataset by themselves.
+    #[test]
+    fn lists_want_the_pictures_of_both_years() {
+        let (dir, whole) = (listed(), downloaded());
+        std::fs::remove_dir_all(dir.path().join("images")).unwrap();
+        for name in ["annotations/captions_val2014.json", "val2014/v.jpg"] {
+            put(&dir, name, std::fs::read(whole.path().join(name)).unwrap());
+        }
+        let said = check(dir.path(), Kind::Coco, Reading::default()).to_string();
+        assert!(said.contains("MISSING  train2014"), "{said}");
+        assert!(said.contains("found    val2014"), "{said}");
     }
 
     #[test]

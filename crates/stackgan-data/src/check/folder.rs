@@ -26,7 +26,8 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
             return (report.into_parts(), Vec::new());
         }
     };
-    let n = survey.pictures.len() + survey.uncaptioned.len() + survey.unread.len();
+    let uncaptioned = survey.uncaptioned();
+    let n = survey.pictures.len() + uncaptioned.len() + survey.unread.len();
     report.said(
         "*.jpg, *.jpeg, *.png, *.webp",
         "pictures",
@@ -38,9 +39,9 @@ pub(super) fn parts(dir: &Path, how: Reading) -> (Vec<Part>, Vec<String>) {
     );
     let from = |from| survey.pictures.values().filter(|found| found.from == from).count();
     let beside = from(Origin::Text);
-    let few = first_few(&survey.uncaptioned);
+    let few = first_few(&uncaptioned);
     let bare = match how.uncaptioned {
-        Uncaptioned::Refuse | Uncaptioned::ClassName => survey.uncaptioned.len(),
+        Uncaptioned::Refuse | Uncaptioned::ClassName => uncaptioned.len(),
         Uncaptioned::LeaveOut => 0, // a note gives their number
     };
     let in_tables = || "correct the names in tables, below: their captions are there".to_owned();

@@ -204,9 +204,12 @@ impl Reader<'_> {
         let mut cut = 0;
         for list in self.parts.lists.read()? {
             let beside = list.file.with_file_name("char-CNN-RNN-embeddings.pickle");
-            let rows = embedding_rows(&beside, list.file, list.keys.len());
-            // With annotations they need not be there; the import of embeddings says what is wrong with them.
-            let rows = if known.is_empty() { rows? } else { rows.unwrap_or_default() };
+            // With annotations they need not be there.
+            let rows = if known.is_empty() || beside.is_file() {
+                embedding_rows(&beside, list.file, list.keys.len())?
+            } else {
+                Vec::new()
+            };
             for (entry, key) in list.keys.iter().enumerate() {
                 let name = format!("{key}.jpg");
                 let rows = rows.get(entry).copied().unwrap_or(0);

@@ -3,9 +3,11 @@
 use super::deeper::folders;
 use super::kind::Kind;
 use super::reading::CLASS_NAME;
-use super::scan::{OWN, pictures, slashed};
+use super::scan::{OWN, slashed};
 use super::{folder, oxford};
+use crate::crop::PictureSize;
 use crate::error::{counted, first_few, joined, shown};
+use crate::prepared::prepared_name;
 use crate::{Error, Result};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -25,59 +27,79 @@ pub fn detect(dir: &Path) -> Result<Kind> {
         found.push(Kind::Folder);
     }
     let prepared = prepared(dir);
-    if dir.ends_with(OWN) && !prepared.is_empty() {
+    if is_own(dir) && !prepared.is_empty() {
         found.clear(); // a preview's sheet may lie there, with its text
     }
-    if let [kind] = found.as_slice() {
-        return Ok(*kind);
+    match found.as_slice() {
+        [kind] => Ok(*kind),
+        [] => Err(unknown(dir, &prepared)),
+        several => Err(ambiguous(dir, several)),
     }
-    let marks: Vec<String> =
-        Kind::ALL.iter().map(|kind| format!("{} ({})", kind.name(), marks(*kind))).collect();
-    if found.is_empty() {
-        let (mut what, mut remedy) =
-            ("the folder is of no known kind".to_owned(), REMEDY.to_owned());
-        let inside = dir.join("images.txt").is_file() && dir.join("images").is_dir();
-        let below = if inside { Vec::new() } else { below(dir) };
-        // Writing to a String cannot fail.
-        if inside {
-            what = "this is the inside of a CUB folder".to_owned();
-            remedy = "name the folder around it, in which it is called CUB_200_2011".to_owned();
-        } else if let Some((first, _)) = below.first() {
-            let _ = write!(what, ", but {}", first_few(&alike(dir, &below)));
-            remedy = match below.len() {
-                1 => format!("name that folder: {}", shown(first)),
-                _ => format!("name one of these folders, such as {}", shown(first)),
-            };
-        } else if !prepared.is_empty() {
-            what = "the folder holds prepared files, not a dataset".to_owned();
-            remedy = format!("name the file: {}", joined(&prepared, "or"));
-        } else if let pictures @ 1.. = pictures(dir)? {
-            let (said, captions) = uncaptioned(dir, pictures)?;
-            let _ = write!(what, ": {said}");
-            remedy = captions;
-        } else {
-            what.push_str(", and has no picture in JPEG, PNG or WebP");
-            remedy = format!(
-                "check the path; save pictures of other formats in one of these; or {remedy}"
-            );
-        }
-        return Err(Error::missing(dir, what, format!("one of: {}", marks.join("; ")), remedy));
+}
+
+/// Whether `dir` is a folder for the program's own output, in whatever way it is named.
+fn is_own(dir: &Path) -> bool {
+    dir.ends_with(OWN) || dir.canonicalize().is_ok_and(|real| real.ends_with(OWN))
+}
+
+/// The error about a folder that is of no kind.
+fn unknown(dir: &Path, prepared: &[String]) -> Error {
+    match explained(dir, prepared) {
+        Ok((what, remedy)) => Error::missing(dir, what, looked_for(), remedy),
+        Err(error) => error,
     }
-    let names: Vec<&str> = found.iter().map(|kind| kind.name()).collect();
-    Err(Error::malformed(
+}
+
+/// The error about a folder that could be of several kinds.
+fn ambiguous(dir: &Path, kinds: &[Kind]) -> Error {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    Error::malformed(
         dir,
         "the folder could be of several kinds",
         "folder",
-        (format!("one of: {}", marks.join("; ")), format!("the marks of {}", names.join(" and "))),
+        (looked_for(), format!("the marks of {}", names.join(" and "))),
         REMEDY,
-    ))
+    )
+}
+
+/// What is looked for in a folder, for every kind.
+fn looked_for() -> String {
+    let marks = Kind::ALL.map(|kind| format!("{} ({})", kind.name(), marks(kind)));
+    format!("one of: {}", marks.join("; "))
+}
+
+/// What a folder of no kind is instead, and what to do about it.
+fn explained(dir: &Path, prepared: &[String]) -> Result<(String, String)> {
+    if dir.join("images.txt").is_file() && dir.join("images").is_dir() {
+        let remedy = "name the folder around it, in which it is called CUB_200_2011";
+        return Ok(("this is the inside of a CUB folder".to_owned(), remedy.to_owned()));
+    }
+    let below = below(dir);
+    if let Some((first, _)) = below.first() {
+        let remedy = match below.len() {
+            1 => format!("name that folder: {}", shown(first)),
+            _ => format!("name one of these folders, such as {}", shown(first)),
+        };
+        return Ok((format!("{UNKNOWN}, but {}", first_few(&alike(dir, &below))), remedy));
+    }
+    if !prepared.is_empty() {
+        let remedy = format!("name the file: {}", joined(prepared, "or"));
+        return Ok(("the folder holds prepared files, not a dataset".to_owned(), remedy));
+    }
+    let (pictures, seen) = folder::Seen::of(dir)?;
+    if pictures > 0 {
+        return Ok(uncaptioned(pictures, &seen));
+    }
+    let remedy =
+        format!("check the path; save pictures of other formats in one of these; or {REMEDY}");
+    Ok((format!("{UNKNOWN}, and has no picture in JPEG, PNG or WebP"), remedy))
 }
 
 /// What is said of a folder of pictures without captions, and what to do about it.
-fn uncaptioned(dir: &Path, pictures: usize) -> Result<(String, String)> {
-    let seen = folder::Seen::of(dir)?;
-    let mut said = format!("it has {} and no captions", counted(pictures, "picture"));
+fn uncaptioned(pictures: usize, seen: &folder::Seen) -> (String, String) {
+    let mut said = format!("{UNKNOWN}: it has {} and no captions", counted(pictures, "picture"));
     if let Some(seen) = seen.said() {
+        // Writing to a String cannot fail.
         let _ = write!(said, ", but {seen}");
     }
     let write = format!(
@@ -85,16 +107,19 @@ fn uncaptioned(dir: &Path, pictures: usize) -> Result<(String, String)> {
          metadata.csv with the columns file_name and text; if they lie in folders whose names say what they show, {CLASS_NAME}"
     );
     let remedies = [seen.texts_remedy(), seen.tables_remedy(), Some(write)];
-    Ok((said, remedies.into_iter().flatten().collect::<Vec<_>>().join("; ")))
+    (said, remedies.into_iter().flatten().collect::<Vec<_>>().join("; "))
 }
 
 /// The prepared files that lie in `dir` itself, each with the stage that it is for.
 fn prepared(dir: &Path) -> Vec<String> {
-    let files = [(76, "Stage-I"), (304, "Stage-II")]
-        .map(|(side, stage)| (dir.join(format!("prepared-{side}.safetensors")), stage));
+    let files = [(PictureSize::Stage1, "Stage-I"), (PictureSize::Stage2, "Stage-II")]
+        .map(|(size, stage)| (dir.join(prepared_name(size)), stage));
     let there = files.iter().filter(|(file, _)| file.is_file());
     there.map(|(file, stage)| format!("{} ({stage})", shown(file))).collect()
 }
+
+/// What a folder is in which nothing was found.
+const UNKNOWN: &str = "the folder is of no known kind";
 
 /// The remedy for a folder whose kind cannot be detected.
 const REMEDY: &str =
@@ -212,6 +237,16 @@ mod tests {
             let said = format!("{}\n", said.replace('\\', "/"));
             assert!(said.starts_with("the folder holds prepared files"), "{said}");
             assert!(said.contains("do: name the file: ") && said.contains(remedy), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_prepared_files_is_known_by_whatever_path() {
+        let files = ["prepared-76.safetensors", "sheet.png", "sheet.txt", "inner/notes"];
+        let dir = with(&files.map(|name| format!("prepared/{name}")).each_ref().map(|s| &**s));
+        for path in ["prepared/inner/..", "prepared/../prepared/", "prepared/."] {
+            let said = detect(&dir.path().join(path)).unwrap_err().to_string();
+            assert!(said.starts_with("the folder holds prepared files"), "{path}: {said}");
         }
     }
 

@@ -68,7 +68,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     }
     match how.uncaptioned {
         Uncaptioned::Refuse | Uncaptioned::ClassName => {
-            for name in &survey.uncaptioned {
+            for name in survey.uncaptioned() {
                 absent.note("captions of pictures", name);
             }
             if !survey.unread.is_empty() {
@@ -76,7 +76,7 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
             }
         }
         Uncaptioned::LeaveOut => {
-            notes.extend(left_out(&survey.uncaptioned));
+            notes.extend(left_out(&survey.uncaptioned()));
             notes.extend(survey.unread_left_out());
         }
     }

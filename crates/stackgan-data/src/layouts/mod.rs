@@ -35,10 +35,10 @@ pub(crate) use lists::{Labels, MAX_LIST, names};
 pub use painted::is_painted;
 pub(crate) use reading::LEAVE_OUT;
 pub use reading::{Reading, Uncaptioned};
-pub use scan::is_picture;
 pub(crate) use scan::{files, names_picture, slashed, stem};
 #[cfg(feature = "fetch")] // for what is fetched and unpacked
 pub(crate) use scan::{is_foreign, pictures};
+pub use scan::{is_passed_over, is_picture};
 
 use crate::dataset::Dataset;
 use crate::{Error, Result};

@@ -38,7 +38,7 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
             let name = entry.file_name();
             let lossy = name.to_string_lossy();
             let own = depth == 0 && lossy == OWN;
-            if is_hidden(&lossy) || own {
+            if is_passed_over(&lossy) || own {
                 continue;
             }
             let kind = entry.file_type().map_err(|e| Error::read(&entry.path(), e))?;
@@ -112,6 +112,7 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
 ///
 /// # Errors
 /// As [`files`].
+#[cfg(feature = "fetch")] // for what is fetched
 pub(crate) fn pictures(root: &Path) -> Result<usize> {
     Ok(files(root)?.keys().filter(|name| names_picture(name)).count())
 }
@@ -121,8 +122,14 @@ fn is_key(name: &str) -> bool {
     stem(name).is_some_and(|(_, extension)| is_picture(&extension) || extension == "txt")
 }
 
-/// Whether what has this name is left aside everywhere.
-fn is_hidden(name: &str) -> bool {
+/// Whether a file or folder of this name is passed over wherever it lies in a dataset: hidden ones, and
+/// folders in which systems and network drives keep their own (`@eaDir`, `__MACOSX`, bins), in capitals
+/// or not.
+///
+/// `name` is the name alone, without folders. Folders that are known by more than their names are not
+/// told: those of runs, and `prepared` at the top of a dataset.
+#[must_use]
+pub fn is_passed_over(name: &str) -> bool {
     name.starts_with('.') || OF_SYSTEMS.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
@@ -130,7 +137,7 @@ fn is_hidden(name: &str) -> bool {
 pub(super) fn children(dir: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries
-        .filter(|entry| !is_hidden(&entry.file_name().to_string_lossy()))
+        .filter(|entry| !is_passed_over(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
 }
 
@@ -254,6 +261,16 @@ mod tests {
         let all = "at 12:30:02.jpg, at 12:30:05.jpg, at 12:30:09.jpg";
         assert!(error.contains(all), "{error}");
         assert!(error.contains("rename these files"), "{error}");
+    }
+
+    #[test]
+    fn hidden_names_and_those_of_systems_are_passed_over() {
+        for name in [".git", "._a.jpg", ".DS_Store", "@eaDir", "__macosx", "Lost+Found"] {
+            assert!(is_passed_over(name), "{name}");
+        }
+        for name in ["a.jpg", "prepared", "runs", "eadir", "a.__MACOSX", ""] {
+            assert!(!is_passed_over(name), "{name}");
+        }
     }
 
     #[test]

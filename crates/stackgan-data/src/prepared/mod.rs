@@ -22,5 +22,13 @@ pub use manifest::Manifest;
 pub use read::Prepared;
 pub use write::{Damaged, ImportOptions, ImportReport, LeftOut, import};
 
+use crate::crop::PictureSize;
+
+/// The name of the prepared file of pictures of this size.
+#[must_use]
+pub fn prepared_name(size: PictureSize) -> String {
+    format!("prepared-{}.safetensors", size.prepared())
+}
+
 #[cfg(test)]
 mod tests;

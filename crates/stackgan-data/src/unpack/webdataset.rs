@@ -93,6 +93,11 @@ fn parts(path: &str) -> Option<(&str, String)> {
     Some((path.get(..dot)?, path.get(dot + 1..)?.to_lowercase()))
 }
 
+/// The part of an extension that tells a picture: of `left.jpg`, the last.
+fn last(extension: &str) -> &str {
+    extension.rsplit('.').next().unwrap_or_default()
+}
+
 /// Reads the files of one sample.
 struct Reader<'a> {
     tar: &'a Path,
@@ -132,23 +137,36 @@ impl<'a> Reader<'a> {
 
     /// The file of the picture.
     fn picture(&self) -> Result<Option<(String, &'a Member)>> {
-        let fits = |extension: &str| match &self.columns.image {
-            Some(stated) => *extension == stated.to_lowercase(),
-            None => {
-                // Of `0001.left.jpg` the picture is told by the last part.
-                let last = extension.rsplit('.').next().unwrap_or_default();
-                is_picture(last) || is_foreign(last)
+        match self.pictures().as_slice() {
+            [] => Ok(None),
+            [(extension, member)] => Ok(Some(((*extension).to_owned(), *member))),
+            several => {
+                let all: Vec<&str> = several.iter().map(|(extension, _)| *extension).collect();
+                let remedy = "name the extension of pictures, for example `--image jpg`";
+                Err(self.unclear("pictures", &all.join(", "), remedy))
             }
-        };
-        let mut found = self.files.iter().filter(|(extension, _)| fits(extension));
-        let Some((extension, member)) = found.next() else { return Ok(None) };
-        let more: Vec<&str> = found.map(|(extension, _)| extension.as_str()).collect();
-        if more.is_empty() {
-            return Ok(Some((extension.clone(), member)));
         }
-        let all = format!("{extension}, {}", more.join(", "));
-        let remedy = "name the extension of pictures, for example `--image jpg`";
-        Err(self.unclear("pictures", &all, remedy))
+    }
+
+    /// The files that may be the picture: those of the stated extension, else those that can be read,
+    /// else those of other formats, which lie beside a readable one as its original.
+    fn pictures(&self) -> Vec<(&'a str, &'a Member)> {
+        if let Some(stated) = &self.columns.image {
+            let stated = stated.to_lowercase();
+            return self.those(|extension| extension == stated);
+        }
+        let readable = self.those(|extension| is_picture(last(extension)));
+        if readable.is_empty() {
+            self.those(|extension| is_foreign(last(extension)))
+        } else {
+            readable
+        }
+    }
+
+    /// The files whose extensions fit, with these.
+    fn those(&self, fits: impl Fn(&str) -> bool) -> Vec<(&'a str, &'a Member)> {
+        let all = self.files.iter().filter(|(extension, _)| fits(extension));
+        all.map(|(extension, member)| (extension.as_str(), *member)).collect()
     }
 
     fn unclear(&self, what: &str, found: &str, remedy: &str) -> Error {

@@ -247,6 +247,30 @@ fn tar(path: &Path, files: &[(&str, &[u8])]) -> PathBuf {
     path.to_path_buf()
 }
 
+/// Originals and drawings lie beside the pictures that were made of them.
+#[test]
+fn the_only_picture_that_can_be_read_is_taken() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let picture = fs::read(fixture("../webp/lossy.webp")).unwrap();
+    for original in ["a.svg", "a.dng", "a.raw.psd", "a.GIF"] {
+        let files: &[(&str, &[u8])] = &[(original, b"x"), ("a.txt", b"x"), ("a.webp", &picture)];
+        let path = tar(&dir.path().join("both.tar"), files);
+        let out = dir.path().join(original);
+        let report = into(&out, &[path], &Columns::default(), Damaged::Refuse).unwrap();
+        assert_eq!((report.pictures, report.captions), (1, 1), "{original}");
+        let said = report.notes.join("\n");
+        assert!(said.contains("pictures from `webp`"), "{said}");
+    }
+    // Alone it is a picture all the same, which cannot be read.
+    let files: &[(&str, &[u8])] = &[("a.svg", b"x"), ("a.txt", b"x")];
+    let alone = refused(&tar(&dir.path().join("alone.tar"), files), &Columns::default());
+    assert!(alone.to_string().contains("a (found no picture of a known format"), "{alone}");
+    let files: &[(&str, &[u8])] = &[("a.svg", b"x"), ("a.dng", b"x"), ("a.txt", b"x")];
+    let two = refused(&tar(&dir.path().join("two.tar"), files), &Columns::default());
+    assert!(two.to_string().contains("dng, svg of a"), "{two}");
+}
+
 #[test]
 fn tars_that_are_hostile_or_not_clear() {
     let _turn = turn();

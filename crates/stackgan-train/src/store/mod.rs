@@ -102,15 +102,12 @@ pub struct Store<F = System> {
     keep: usize,
     /// Checkpoints of multiples of this step are never pruned.
     every: Option<NonZeroU64>,
-    /// The steps of the checkpoints that were there when the folder was opened, in order.
-    there: Vec<u64>,
-    /// Those of them that are never pruned: an earlier process may have kept them by other settings.
+    /// The steps of those that an earlier process kept by other settings. They are never pruned.
     left: Vec<u64>,
 }
 
 impl Store {
     /// Opens the folder, creating it if needed, and removes temporary files of an interrupted save.
-    /// Of the checkpoints that are there, only the newest `keep` may be pruned later.
     ///
     /// The caller must hold the lock of the run folder.
     ///
@@ -123,8 +120,8 @@ impl Store {
     /// Opens the checkpoints of a run that may belong to another process, for reading only.
     #[must_use]
     pub fn reading(folder: &Path) -> Self {
-        let (folder, there, left) = (folder.to_path_buf(), Vec::new(), Vec::new());
-        Self { files: System, folder, keep: usize::MAX, every: None, there, left }
+        let (folder, left) = (folder.to_path_buf(), Vec::new());
+        Self { files: System, folder, keep: usize::MAX, every: None, left }
     }
 }
 
@@ -136,18 +133,14 @@ impl<F: Files> Store<F> {
     pub fn open_on(files: F, folder: &Path, keep: usize) -> Result<Self> {
         patiently(|| files.make_folder(folder))
             .map_err(|e| storage("make the folder", folder, e))?;
-        let (folder, there, left) = (folder.to_path_buf(), Vec::new(), Vec::new());
-        let mut store = Self { files, folder, keep: keep.max(2), every: None, there, left };
-        let listed = store.listed()?;
-        for path in &listed {
-            if name_of(path).starts_with(&format!("{TEMPORARY}step-")) {
-                patiently(|| store.files.remove(path))
-                    .map_err(|e| storage("remove a temporary file", path, e))?;
+        let (folder, left) = (folder.to_path_buf(), Vec::new());
+        let store = Self { files, folder, keep: keep.max(2), every: None, left };
+        for path in store.listed()? {
+            if name_of(&path).starts_with(&format!("{TEMPORARY}step-")) {
+                patiently(|| store.files.remove(&path))
+                    .map_err(|e| storage("remove a temporary file", &path, e))?;
             }
         }
-        store.there = listed.iter().filter_map(|path| step_of(path)).collect();
-        store.there.sort_unstable();
-        store.left = older(store.there.clone(), store.keep);
         Ok(store)
     }
 
@@ -158,18 +151,22 @@ impl<F: Files> Store<F> {
         self
     }
 
-    /// The same store, after a process that kept the newest `keep` and the multiples of `every`. While
-    /// `every` is the same, milestones are not counted among the newest, so that none of the others
-    /// stays.
-    #[must_use]
-    pub fn after(mut self, (keep, every): (usize, u64)) -> Self {
+    /// The same store, after a process that kept the newest `keep` and the multiples of `every`: what
+    /// it did not count among the newest stays. While `every` is the same, milestones are not counted
+    /// among the newest, so that none of the others stays.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn after(mut self, (keep, every): (usize, u64)) -> Result<Self> {
         let every = NonZeroU64::new(every);
+        let there: Vec<u64> = self.checkpoints()?.iter().filter_map(|path| step_of(path)).collect();
         let (milestones, others): (Vec<u64>, Vec<u64>) =
-            self.there.iter().partition(|step| is_milestone(**step, every));
-        let counted = if every == self.every { others } else { self.there.clone() };
-        self.left = older(counted, keep.clamp(2, self.keep));
-        self.left.extend(milestones);
-        self
+            there.iter().partition(|step| is_milestone(**step, every));
+        let mut left = if every == self.every { others } else { there };
+        left.truncate(left.len().saturating_sub(keep.max(2)));
+        left.extend(milestones);
+        self.left = left;
+        Ok(self)
     }
 
     /// The folder of the checkpoints.
@@ -340,12 +337,6 @@ fn is_milestone(step: u64, every: Option<NonZeroU64>) -> bool {
     every.is_some_and(|every| step > 0 && step % every == 0)
 }
 
-/// All of `steps`, which are in order, but the last `newest`.
-fn older(mut steps: Vec<u64>, newest: usize) -> Vec<u64> {
-    steps.truncate(steps.len().saturating_sub(newest));
-    steps
-}
-
 /// The step in the name of a checkpoint; `None` for another file.
 fn step_of(path: &Path) -> Option<u64> {
     let name = name_of(path);
@@ -396,7 +387,7 @@ mod tests {
         (from, to): ((usize, u64), (usize, u64)),
         steps: std::ops::RangeInclusive<u64>,
     ) -> Vec<u64> {
-        let store = Store::open(folder, to.0).unwrap().keeping_every(to.1).after(from);
+        let store = Store::open(folder, to.0).unwrap().keeping_every(to.1).after(from).unwrap();
         for step in steps {
             store.save(archive(step as f32), &header(step)).unwrap();
         }
@@ -410,7 +401,7 @@ mod tests {
         assert_eq!(kept(((2, 4), (2, 4)), 0..=11), [4, 8, 10, 11]);
         assert_eq!(kept(((2, 4), (2, 0)), 12..=14), [4, 8, 13, 14]);
         assert_eq!(kept(((2, 0), (3, 5)), 15..=19), [4, 8, 15, 17, 18, 19]);
-        assert_eq!(kept(((3, 5), (2, 0)), 20..=23), [4, 8, 15, 17, 22, 23]);
+        assert_eq!(kept(((3, 5), (2, 0)), 20..=23), [4, 8, 15, 22, 23]);
     }
 
     /// A milestone that was among the newest stays, too. With the same settings nothing else does.

@@ -19,6 +19,7 @@ use stackgan_train::run::plan_over;
 use super::estimate::{self, Estimate};
 use super::evaluation::Evaluation;
 use super::inputs::{begun_on, fit_width, folder, say_other_encoder, stay_as_given};
+use super::kept::Kept;
 use super::pretrained::{matcher, projection};
 use super::reading::{Text, small_config};
 use super::sentences::{PlannedSentences, Sentences};
@@ -90,17 +91,15 @@ pub(super) fn plan(
     (resumed, context): (Option<&Path>, &Context),
     (hours, sentences): (Option<f64>, &Sentences),
 ) -> Result<DryRun> {
+    let kept = Kept::of(args, resumed);
     let stage1 = match config.stage {
         Stage::One => None,
-        Stage::Two => {
-            let kept = stage1::kept(args, resumed);
-            Some(stage1::find(&mut wanted, kept.as_deref(), context)?)
-        }
+        Stage::Two => Some(stage1::find(&mut wanted, kept.stage1.as_deref(), context)?),
     };
     let data = planned_data(&wanted, &config)?;
     Evaluation::check(&wanted)?;
     let init = begun_on(&wanted, resumed.is_none(), context)?;
-    let models = (stage1.as_ref(), init.as_ref());
+    let models = (stage1.as_ref(), init.as_ref(), kept.encoder.as_deref());
     let (text, pretrained) =
         planned_text(&wanted, models, (&mut config, layers), (sentences, context))?;
     let low = stage1.map(|model| model.info().stage1.net);
@@ -251,11 +250,11 @@ fn check_batches(config: &TrainConfig, data: &Dataset) -> Result<()> {
 /// Code 4 if nothing can read the text, and those by which a run refuses it.
 fn planned_text(
     wanted: &Record,
-    (stage1, init): (Option<&Model>, Option<&Model>),
+    (stage1, init, kept): (Option<&Model>, Option<&Model>, Option<&Path>),
     (config, layers): (&mut TrainConfig, &Layers),
     (sentences, context): (&Sentences, &Context),
 ) -> Result<(Source, Pretrained)> {
-    let text = Text::choose(wanted, &folder(wanted), stage1.or(init), context)?;
+    let text = Text::choose(wanted, &folder(wanted), (stage1.or(init), kept), context)?;
     sentences.check(&text)?;
     let projection = projection(wanted, (config, layers), context)?;
     let (source, made) = match (text, &wanted.encoder) {
@@ -266,9 +265,6 @@ fn planned_text(
                 None => Source::InitFrom,
             };
             let encoder = encoder.text();
-            if let Some(model) = init {
-                say_other_encoder(model, &encoder.fingerprint(), context.manner);
-            }
             (source, Some((encoder.dim(), encoder.fingerprint())))
         }
         (Text::Imported(file), _) => {
@@ -290,6 +286,9 @@ fn planned_text(
     fit_width(config, layers, dim)?;
     if let Some(model) = stage1 {
         stage1::belongs(model, &fingerprint)?;
+    }
+    if let Some(model) = init {
+        say_other_encoder(model, &fingerprint, context.manner);
     }
     Ok((source, Pretrained { matcher, projection }))
 }

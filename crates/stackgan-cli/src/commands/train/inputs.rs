@@ -15,6 +15,7 @@ use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
 use stackgan_train::{Pretrained, Shown};
 
+use super::kept::Kept;
 use super::pretrained::{matcher, projection};
 use super::reading::{Text, imported, small_encoder};
 use super::sentences::Sentences;
@@ -38,6 +39,8 @@ pub(super) struct Inputs {
     pub encoder: Option<CharCnnRnnEncoder>,
     /// Where to get such an encoder.
     pub encoder_source: Option<String>,
+    /// Whether the encoder came with the model that Stage-I starts from.
+    pub brought: bool,
     /// The networks through which losses look.
     pub pretrained: Pretrained,
     pub stage1: Option<Model>,
@@ -53,8 +56,8 @@ pub(super) struct Before<'a> {
     pub note: Option<&'a str>,
     /// Sentences of one's own for the grids.
     pub sentences: &'a Sentences,
-    /// The Stage-I model in the folder of a run that goes on, unless another one is named.
-    pub stage1: Option<&'a Path>,
+    /// What a run that goes on has in its folder.
+    pub kept: &'a Kept,
 }
 
 impl Inputs {
@@ -72,11 +75,11 @@ impl Inputs {
         // What can be missing comes first, so that nobody waits for an import before being told.
         let stage1 = match config.stage {
             Stage::One => None,
-            Stage::Two => Some(stage1::find(wanted, before.stage1, context)?),
+            Stage::Two => Some(stage1::find(wanted, before.kept.stage1.as_deref(), context)?),
         };
         let init = begun_on(wanted, kept.is_none(), context)?;
-        let text =
-            Text::choose(wanted, &folder(wanted), stage1.as_ref().or(init.as_ref()), context)?;
+        let base = (stage1.as_ref().or(init.as_ref()), before.kept.encoder.as_deref());
+        let text = Text::choose(wanted, &folder(wanted), base, context)?;
         before.sentences.check(&text)?;
         let projection = projection(wanted, (config, layers), context)?;
         if let Some(note) = before.note.filter(|_| wanted.data.as_ref().is_none_or(|d| d.exists()))
@@ -114,6 +117,7 @@ impl Inputs {
             embeddings: Arc::new(embeddings),
             encoder,
             encoder_source,
+            brought: false,
             pretrained: Pretrained::default(),
             stage1: None,
             shown: None,
@@ -122,12 +126,12 @@ impl Inputs {
         if let Text::Encoder(encoder) = &text {
             warn_unread_by(encoder, data.all_captions(), manner);
         }
-        if let (Some(model), Text::Encoder(encoder)) = (&init, &text) {
-            say_other_encoder(model, &encoder.text().fingerprint(), manner);
-            if wanted.encoder.is_none() {
-                // The run does not need that model again.
-                wanted.encoder = Some(lasting(&encoder.kept(&cache)?));
-                manner.say("text encoder of the model that the run starts from");
+        let mut brought = false;
+        if let (Some(_), None, Text::Encoder(encoder)) = (&init, &wanted.encoder, &text) {
+            manner.say("text encoder: that of the model that the run starts from");
+            match encoder {
+                Encoder::Sentence(_, source) => wanted.encoder = Some(source.into()),
+                Encoder::CharCnnRnn(_) => brought = true,
             }
         }
         let inputs = match text {
@@ -160,8 +164,11 @@ impl Inputs {
         if let Some(model) = &stage1 {
             stage1::belongs(model, inputs.embeddings.encoder())?;
         }
+        if let Some(model) = &init {
+            say_other_encoder(model, inputs.embeddings.encoder(), manner);
+        }
         let pretrained = Pretrained { matcher, projection };
-        Ok(Self { stage1, pretrained, shown, ..inputs })
+        Ok(Self { stage1, brought, pretrained, shown, ..inputs })
     }
 }
 

@@ -6,6 +6,7 @@ mod estimate;
 mod evaluation;
 mod hours;
 mod inputs;
+mod kept;
 mod preset;
 mod pretrained;
 mod reading;
@@ -41,6 +42,7 @@ use estimate::Estimate;
 use evaluation::Evaluation;
 use hours::Timing;
 use inputs::{Before, Inputs};
+use kept::{Keeping, Kept};
 use trained::Trained;
 
 /// Trains one stage, or describes what would be done.
@@ -71,11 +73,13 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
     let origins = resumed.as_deref().map(origins).transpose()?.flatten();
     let note = note.as_deref();
-    let low = stage1::kept(args, resumed.as_deref());
-    let (origins, low) = (origins.as_ref(), low.as_deref());
-    let kept = Before { origins, note, sentences: &sentences, stage1: low };
-    let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1, shown } =
-        Inputs::gather(&mut wanted, (&mut config, &layers), (kept, &stopper), context)?;
+    let kept = Kept::of(args, resumed.as_deref());
+    let before = Before { origins: origins.as_ref(), note, sentences: &sentences, kept: &kept };
+    let inputs = Inputs::gather(&mut wanted, (&mut config, &layers), (before, &stopper), context)?;
+    let brought = inputs.encoder.as_ref().filter(|_| inputs.brought);
+    let keeping = Keeping::of(inputs.stage1.as_ref(), brought)?;
+    let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1, shown, .. } =
+        inputs;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
     estimate::check(&config, (low.as_ref(), &pretrained), &context.device)?;
@@ -139,7 +143,7 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     if let Some(evaluation) = &mut evaluation {
         evaluation.begin(&dir);
     }
-    stage1::keep(setup.stage1.as_ref(), &dir)?;
+    keeping.write(&dir)?;
     context.manner.say(format!("run folder {}", dir.path().display()));
     let policy = policy(args, &wanted);
     let outcome = stopper.carefully(|stopper| {

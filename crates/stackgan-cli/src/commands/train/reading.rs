@@ -43,7 +43,7 @@ pub(super) enum Text {
 }
 
 impl Text {
-    /// Chooses what was given; else the encoder of `base`, the Stage-I model of Stage-II or the model
+    /// Chooses what was given; else the encoder that a run `kept`; else that of `base`, the Stage-I model of Stage-II or the model
     /// that Stage-I starts from; else embeddings imported beside the data;
     /// else, with a preset of small networks, a small encoder.
     ///
@@ -52,7 +52,7 @@ impl Text {
     pub(super) fn choose(
         wanted: &Record,
         data: &Path,
-        base: Option<&Model>,
+        (base, kept): (Option<&Model>, Option<&Path>),
         context: &Context,
     ) -> Result<Self> {
         if let Some(encoder) = &wanted.encoder {
@@ -60,6 +60,9 @@ impl Text {
         }
         if let Some(file) = &wanted.embeddings {
             return Ok(Self::Imported(file.clone()));
+        }
+        if let Some(file) = kept {
+            return Ok(Self::Encoder(encoders::open(file, context)?));
         }
         if let Some(encoder) = base.map(|model| encoder_of(model, context)).transpose()?.flatten() {
             return Ok(Self::Encoder(encoder));

@@ -1,49 +1,29 @@
 //! The Stage-I model of a Stage-II run: named, found, or kept in the folder of a run that goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use stackgan_core::Model;
 use stackgan_core::text::short_fingerprint;
-use stackgan_train::run_dir::RunDir;
-use stackgan_train::run_files::RunFiles;
 
 use super::preset::{newest_stage1, run_of};
-use crate::args::Train;
 use crate::context::Context;
 use crate::exit::Problem;
 use crate::models::load;
-use crate::output::{quoted, write_kept};
+use crate::output::quoted;
 use crate::run::{RUNS, Record, lasting};
 
-/// The Stage-I model that a run that goes on keeps in its folder, unless the command names one.
-pub(super) fn kept(args: &Train, resumed: Option<&Path>) -> Option<PathBuf> {
-    let file = resumed.map(|run| RunFiles::of(run).stage1())?;
-    (args.stage1.is_none() && file.is_file()).then_some(file)
-}
-
-/// Keeps the Stage-I model of a run in its folder, as it is now: it may be trained on, or removed.
-///
-/// # Errors
-/// Code 6 if it cannot be written.
-pub(super) fn keep(stage1: Option<&Model>, dir: &RunDir) -> Result<()> {
-    let file = RunFiles::of(dir.path()).stage1();
-    match stage1 {
-        Some(model) if !file.is_file() => write_kept(&file, &model.to_bytes()?),
-        _ => Ok(()),
-    }
-}
-
-/// Returns the Stage-I model of a Stage-II run: the `kept` one, the given one, or the newest finished one of the
-/// preset on the given data. Records which one it is and, unless data were given, that the run uses
-/// its data.
+/// Returns the Stage-I model of a Stage-II run: the one `kept` in its folder, the given one, or the
+/// newest finished one of the preset on the given data. Records which one it is and, unless data were
+/// given, that the run uses its data.
 ///
 /// # Errors
 /// Code 4, with the command that makes one, or with the options for data that are gone.
 pub(super) fn find(wanted: &mut Record, kept: Option<&Path>, context: &Context) -> Result<Model> {
-    let model = match &wanted.stage1 {
-        Some(model) => model.clone(),
-        None => {
+    let model = match (&wanted.stage1, kept) {
+        (Some(model), _) => model.clone(),
+        (None, Some(kept)) => lasting(kept),
+        (None, None) => {
             let newest = newest_stage1(Some(&wanted.preset), wanted.data.as_deref());
             lasting(&newest.ok_or_else(|| missing(wanted))?)
         }

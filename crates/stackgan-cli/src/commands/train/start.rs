@@ -41,10 +41,10 @@ pub(super) fn find(
         _ => None,
     };
     let stage1_discriminator = match &wanted.stage1 {
-        Some(run) if config.knobs.finetune_stage1 > 0.0 => Some(match newest(run, device)? {
-            Some(archive) => archive.part("d."),
-            None => match own()? {
-                Some(archive) => archive.part("tune.d."),
+        Some(run) if config.knobs.finetune_stage1 > 0.0 => Some(match own()? {
+            Some(archive) => archive.part("tune.d."),
+            None => match newest(run, device)? {
+                Some(archive) => archive.part("d."),
                 None => return Err(no_discriminator(run)),
             },
         }),

@@ -13,6 +13,9 @@ const TRAIN: &str = r#"{"info": {"year": 2014, "urls": ["x", {"y": null}]},
         {"image_id": 57, "id": 1, "caption": "two of 57"},
         {"image_id": 57, "id": 9, "caption": "thr\u00e9e of 57"}]}"#;
 
+/// Where the release's embeddings of the training set are.
+const EMBEDDINGS: &str = "train/char-CNN-RNN-embeddings.pickle";
+
 /// Two pictures for training and one for testing, as downloaded.
 pub(crate) fn downloaded() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -43,7 +46,7 @@ pub(crate) fn listed() -> tempfile::TempDir {
         out
     };
     let pickle = [b"\x80\x02](".to_vec(), array(3), array(2), b"e.".to_vec()].concat();
-    put(&dir, "train/char-CNN-RNN-embeddings.pickle", pickle);
+    put(&dir, EMBEDDINGS, pickle);
     put(&dir, "images/COCO_train2014_a.jpg", b"x");
     put(&dir, "images/COCO_train2014_b.jpg", b"x");
     dir
@@ -104,7 +107,7 @@ fn as_the_release_has_it() {
     std::fs::remove_file(dir.path().join("images/COCO_train2014_a.jpg")).unwrap();
     assert!(error(&dir).contains("pictures: 1 (COCO_train2014_a.jpg)"), "{}", error(&dir));
     std::fs::remove_file(dir.path().join("annotations/captions_train2014.json")).unwrap();
-    std::fs::remove_file(dir.path().join("train/char-CNN-RNN-embeddings.pickle")).unwrap();
+    std::fs::remove_file(dir.path().join(EMBEDDINGS)).unwrap();
     assert!(error(&dir).contains("neither captions nor embeddings"), "{}", error(&dir));
 }
 
@@ -121,14 +124,26 @@ fn no_more_captions_are_kept_than_there_are_embeddings() {
         cut_short(2).unwrap(),
         "2 pictures have more captions than embeddings: their first ones are kept"
     );
-    // Embeddings that are not there, or cannot be read, cost no caption.
-    let pickle = dir.path().join("train/char-CNN-RNN-embeddings.pickle");
-    std::fs::write(&pickle, "x").unwrap();
-    assert_eq!(read(dir.path(), Reading::default()).unwrap().items[1].captions.len(), 3);
-    std::fs::remove_file(&pickle).unwrap();
+    // Embeddings that are not there cost no caption.
+    std::fs::remove_file(dir.path().join(EMBEDDINGS)).unwrap();
     let data = read(dir.path(), Reading::default()).unwrap();
     assert_eq!(data.items[1].captions.len(), 3);
     assert!(!data.notes.join("\n").contains("more captions"), "{:?}", data.notes);
+}
+
+/// Else captions would stay without embeddings, unnoticed.
+#[test]
+fn damaged_embeddings_are_refused_with_annotations_too() {
+    let dir = with_more_captions();
+    let whole = std::fs::read(dir.path().join(EMBEDDINGS)).unwrap();
+    for damaged in [&b"x"[..], &whole[..whole.len() / 2], b""] {
+        put(&dir, EMBEDDINGS, damaged);
+        assert!(error(&dir).contains("char-CNN-RNN-embeddings.pickle"), "{}", error(&dir));
+    }
+    put(&dir, EMBEDDINGS, whole);
+    put(&dir, "train/filenames.pickle", name_list(&["COCO_train2014_b"]));
+    let said = error(&dir);
+    assert!(said.contains("embeddings do not fit the list of pictures"), "{said}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 /// A picture with its captions and other facts.
 #[derive(Debug)]
 pub(crate) struct Found {
+    /// Its path in the folder.
+    pub(crate) name: String,
     pub(crate) image: PathBuf,
     pub(crate) captions: Vec<String>,
     pub(crate) from: Origin,

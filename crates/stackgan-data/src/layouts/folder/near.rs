@@ -180,6 +180,7 @@ mod tests {
     use super::super::read;
     use super::*;
     use crate::layouts::{Reading, Uncaptioned};
+    use crate::testing::put;
 
     #[test]
     fn each_slip_is_counted_with_the_first_name() {
@@ -290,5 +291,32 @@ mod tests {
         }
         let other = said("file_name,text\nz.png,b\np2.png,c\n", Uncaptioned::LeaveOut);
         assert!(other.ends_with("do: add the pictures, or take their rows out"), "{other}");
+    }
+
+    /// Also where something else is said of a picture than that it has no captions.
+    #[test]
+    fn names_that_nearly_match_are_told_with_the_reason_for_missing_captions() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("metadata.csv", "file_name,text\nP0.PNG,a\n"),
+            ("p0.png", ""),
+            ("rose/a.png", ""),
+            ("iris/b.png", ""),
+        ] {
+            put(&dir, name, text);
+        }
+        let told = |uncaptioned, reason: &str| {
+            let how = Reading { uncaptioned, ..Reading::default() };
+            let said = read(dir.path(), how).unwrap_err().to_string();
+            let name = format!("captions of pictures: 1 (p0.png{reason})");
+            assert!(said.contains(&name), "{name} in {said}");
+            assert!(said.contains("differs only in capitals (P0.PNG for p0.png)"), "{said}");
+            assert!(!said.contains("NAME.txt"), "all are explained: {said}");
+        };
+        told(Uncaptioned::ClassName, ", which is in no class");
+        for (name, text) in [("p0.txt", " \n"), ("rose/a.txt", "a"), ("iris/b.txt", "b")] {
+            put(&dir, name, text);
+        }
+        told(Uncaptioned::Refuse, " (its text is blank)");
     }
 }

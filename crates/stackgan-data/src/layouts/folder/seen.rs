@@ -33,16 +33,17 @@ impl Seen {
         Self { texts, tables, near }
     }
 
-    /// What there is in `dir`, of which nothing else is known.
+    /// The number of pictures in `dir`, of which nothing else is known, and what else there is.
     ///
     /// # Errors
     /// As [`files`].
-    pub(crate) fn of(dir: &Path) -> Result<Self> {
+    pub(crate) fn of(dir: &Path) -> Result<(usize, Self)> {
         let files = files(dir)?;
-        let (mut pictures, mut texts) = (BTreeMap::new(), BTreeMap::new());
+        let (mut n, mut pictures, mut texts) = (0, BTreeMap::new(), BTreeMap::new());
         for name in files.keys().map(String::as_str) {
             let Some((key, extension)) = stem(name) else { continue };
             if is_picture(&extension) {
+                n += 1;
                 pictures.insert(key, name);
             } else if extension == "txt" {
                 texts.insert(key, name);
@@ -50,7 +51,8 @@ impl Seen {
         }
         pictures.retain(|key, _| texts.remove(key).is_none());
         let texts = texts.into_values().map(str::to_owned).collect();
-        Ok(Self::new(pictures.into_values(), (texts, others(&files, &tables(&files)))))
+        let like = others(&files, &tables(&files));
+        Ok((n, Self::new(pictures.into_values(), (texts, like))))
     }
 
     /// What there is, in words; `None` if there is nothing.

@@ -2,9 +2,7 @@
 
 use super::super::painted::is_painted;
 use super::super::reading::{CLASS_NAME, LEAVE_OUT, Uncaptioned};
-use super::super::scan::{
-    OWN, children, files, is_foreign, is_picture, names_picture, own_name, stem,
-};
+use super::super::scan::{OWN, children, files, is_foreign, is_picture, own_name, stem};
 use super::super::split::Classes;
 use super::class_names::sentences;
 use super::found::{Found, Origin};
@@ -27,10 +25,8 @@ const LOOK: usize = 50_000;
 pub(crate) struct Survey {
     /// Pictures with captions, by key: the path without its extension.
     pub(crate) pictures: BTreeMap<String, Found>,
-    /// Pictures without captions, with the name of their text file if that is blank.
-    pub(crate) uncaptioned: Vec<String>,
-    /// What else is known of these, by key.
-    bare: BTreeMap<String, Found>,
+    /// Pictures without captions, by key, each with what is said of that.
+    bare: BTreeMap<String, (Found, &'static str)>,
     /// Pictures without captions that this program painted.
     pub(crate) ours: Vec<String>,
     /// Pictures whose captions cannot be used, with the error of their text file or row.
@@ -65,119 +61,125 @@ impl Survey {
         let known = tables(&files);
         let like = if known.is_empty() { others(&files, &known) } else { Vec::new() };
         let mut survey = Self::default();
-        let (mut rows, mut unread) = (Rows::new(), BTreeMap::new());
-        let mut texts = BTreeMap::new();
-        let mut pictures: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
-        let mut namesakes = Vec::new();
+        let sorted = survey.sort(files, &known)?;
+        survey.near = sorted.near();
+        let Sorted { pictures, mut texts, mut rows, mut unread } = sorted;
+        for (key, (name, image)) in pictures {
+            let text = texts.remove(&key).map(|(_, path)| path);
+            let row = rows.remove(&name).map(|(_, row)| row).unwrap_or_default();
+            match unread.remove(&name) {
+                Some(error) => survey.unread.push((name, error)),
+                None => survey.add(key, (name, image), (row, text)),
+            }
+        }
+        survey.named_only = rows.into_keys().collect();
+        let texts = texts.into_values().map(|(name, _)| name).collect();
+        let textless = survey.bare.values().filter(|(_, why)| *why != BLANK);
+        let textless = textless.map(|(found, _)| found.name.as_str());
+        survey.seen = Seen::new(textless, (texts, like));
+        Ok(survey)
+    }
+
+    /// Sorts files by what they are, and reads the tables among them, which are `known`.
+    ///
+    /// # Errors
+    /// When a table is malformed, or pictures have the same name: all that do, together.
+    fn sort(
+        &mut self,
+        files: BTreeMap<String, PathBuf>,
+        known: &BTreeSet<String>,
+    ) -> Result<Sorted> {
+        let (mut sorted, mut namesakes) = (Sorted::default(), Vec::new());
         for (name, path) in files {
             if known.contains(&name) {
-                survey.add_table(name, &path, (&mut rows, &mut unread))?;
+                self.add_table(name, &path, &mut sorted)?;
                 continue;
             }
             match stem(&name) {
                 Some((key, extension)) if is_picture(&extension) => {
-                    if let Some((before, _)) = pictures.get(key) {
-                        let both = format!("{before} and {name}");
-                        namesakes.push(twice(&path, &both));
+                    if let Some((before, _)) = sorted.pictures.get(key) {
+                        namesakes.push(twice(&path, &format!("{before} and {name}")));
                         continue;
                     }
-                    pictures.insert(key.to_owned(), (name, path));
+                    sorted.pictures.insert(key.to_owned(), (name, path));
                 }
                 Some((key, extension)) if extension == "txt" => {
-                    texts.insert(key.to_owned(), (name, path));
+                    sorted.texts.insert(key.to_owned(), (name, path));
                 }
-                Some((_, extension)) if is_foreign(&extension) => survey.foreign.push(name),
-                _ if CAPTIONS.contains(&own_name(&name)) => survey.not_tables.push(name),
+                Some((_, extension)) if is_foreign(&extension) => self.foreign.push(name),
+                _ if CAPTIONS.contains(&own_name(&name)) => self.not_tables.push(name),
                 _ => {}
             }
         }
-        if !namesakes.is_empty() {
-            return Err(alike(namesakes));
-        }
-        let named: BTreeSet<&str> = pictures.values().map(|(name, _)| &**name).collect();
-        let others = rows.keys().map(String::as_str).filter(|name| !named.contains(name));
-        let has_row = |name: &str| rows.contains_key(name);
-        survey.near = Near::of_rows(others, named.iter().copied(), has_row);
-        for (key, (name, image)) in pictures {
-            let text = texts.remove(&key).map(|(_, path)| path);
-            let row = rows.remove(&name).map(|(_, row)| row).unwrap_or_default();
-            if let Some(error) = unread.remove(&name) {
-                survey.unread.push((name, error));
-                continue;
-            }
-            let Row { mut captions, class, split, bounds } = row;
-            captions.retain(|caption| !caption.is_empty());
-            let (captions, from) = match text {
-                text if !captions.is_empty() => {
-                    let beside = text.and_then(|text| written(&text).ok());
-                    if beside.is_some_and(|(beside, _)| !beside.is_empty() && beside != captions) {
-                        survey.both.push(name);
-                    }
-                    (captions, Origin::Table)
-                }
-                None if is_painted(&image) => {
-                    survey.ours.push(name);
-                    continue;
-                }
-                None => {
-                    survey.uncaptioned.push(name);
-                    (Vec::new(), Origin::Class)
-                }
-                Some(text) => match written(&text) {
-                    Ok((captions, _)) if captions.is_empty() => {
-                        survey.uncaptioned.push(format!("{name} (its text is blank)"));
-                        (captions, Origin::Class)
-                    }
-                    Ok((captions, guessed)) => {
-                        survey.guessed.extend(guessed.then(|| name.clone()));
-                        (captions, Origin::Text)
-                    }
-                    Err(error) => {
-                        survey.unread.push((name, error));
-                        continue;
-                    }
-                },
-            };
-            let found = Found { image, captions, from, bounds, class, split };
-            match from {
-                Origin::Class => survey.bare.insert(key, found),
-                Origin::Text | Origin::Table => survey.pictures.insert(key, found),
-            };
-        }
-        survey.named_only = rows.into_keys().collect();
-        let texts = texts.into_values().map(|(name, _)| name).collect();
-        let bare = survey.uncaptioned.iter().map(String::as_str);
-        survey.seen = Seen::new(bare.filter(|name| names_picture(name)), (texts, like));
-        Ok(survey)
+        if namesakes.is_empty() { Ok(sorted) } else { Err(alike(namesakes)) }
     }
 
-    /// Reads the table `name` into `rows` and `unread`, which hold those of earlier ones.
+    /// Adds a picture with its row, whose captions come first, and the text beside it.
+    fn add(
+        &mut self,
+        key: String,
+        (name, image): (String, PathBuf),
+        (row, text): (Row, Option<PathBuf>),
+    ) {
+        let Row { mut captions, class, split, bounds } = row;
+        captions.retain(|caption| !caption.is_empty());
+        let found = Found { name, image, captions, from: Origin::Table, bounds, class, split };
+        match text {
+            text if !found.captions.is_empty() => {
+                let others = text.is_some_and(|text| has_others(&text, &found.captions));
+                self.both.extend(others.then(|| found.name.clone()));
+                self.pictures.insert(key, found);
+            }
+            Some(text) => self.add_with_text(key, found, &text),
+            None if is_painted(&found.image) => self.ours.push(found.name),
+            None => self.add_bare(key, found, ""),
+        }
+    }
+
+    /// Adds a picture whose captions are in `text`.
+    fn add_with_text(&mut self, key: String, found: Found, text: &Path) {
+        match written(text) {
+            Ok((captions, _)) if captions.is_empty() => self.add_bare(key, found, BLANK),
+            Ok((captions, guessed)) => {
+                self.guessed.extend(guessed.then(|| found.name.clone()));
+                self.pictures.insert(key, Found { captions, from: Origin::Text, ..found });
+            }
+            Err(error) => self.unread.push((found.name, error)),
+        }
+    }
+
+    /// Adds a picture without captions, of which `why` is said.
+    fn add_bare(&mut self, key: String, found: Found, why: &'static str) {
+        self.bare.insert(key, (Found { from: Origin::Class, ..found }, why));
+    }
+
+    /// Reads the table `name` into `sorted`, which holds the rows of earlier ones.
     ///
     /// # Errors
     /// When it is malformed, or names a picture that an earlier one names.
-    fn add_table(
-        &mut self,
-        name: String,
-        path: &Path,
-        (rows, unread): (&mut Rows, &mut BTreeMap<String, Error>),
-    ) -> Result<()> {
+    fn add_table(&mut self, name: String, path: &Path, sorted: &mut Sorted) -> Result<()> {
         let own = own_name(&name);
         let prefix = name.strip_suffix(own).unwrap_or_default();
         let read = if own == "metadata.jsonl" { table::read_jsonl } else { table::read_csv };
         let table = read(path)?;
         self.columns.join(table.columns);
         let faults = table.unread.into_iter();
-        unread.extend(faults.map(|(name, error)| (format!("{prefix}{name}"), error)));
+        sorted.unread.extend(faults.map(|(name, error)| (format!("{prefix}{name}"), error)));
         let number = self.tables.len();
         for (picture, row) in table.rows {
             let full = format!("{prefix}{picture}");
-            if let Some((earlier, _)) = rows.insert(full.clone(), (number, row)) {
+            if let Some((earlier, _)) = sorted.rows.insert(full.clone(), (number, row)) {
                 let earlier = self.tables.get(earlier).map(String::as_str).unwrap_or_default();
                 return Err(in_two_tables(path, &full, (earlier, &name)));
             }
         }
         self.tables.push(name);
         Ok(())
+    }
+
+    /// The names of pictures without captions, each with what is said of that.
+    pub(crate) fn uncaptioned(&self) -> Vec<String> {
+        self.bare.values().map(|(found, why)| format!("{}{why}", found.name)).collect()
     }
 
     /// What to do about names in tables for which there is no picture; `None` if there are none.
@@ -196,9 +198,9 @@ impl Survey {
     /// What to do about pictures without captions, which are treated as `given`; `None` if there are none,
     /// or if their captions are all in a table, for names that are nearly theirs.
     pub(crate) fn captions_remedy(&self, given: Uncaptioned) -> Option<String> {
-        let is_near = |name: &String| self.near.means(name) || self.seen.means(name);
+        let is_near = |name: &str| self.near.means(name) || self.seen.means(name);
         let mut said: Vec<String> = self.seen.texts_remedy().into_iter().collect();
-        if !self.uncaptioned.iter().all(is_near) {
+        if !self.bare.values().all(|(found, _)| is_near(&found.name)) {
             said.extend(self.seen.tables_remedy());
             let classes = match given {
                 Uncaptioned::ClassName => FOLDERS.to_owned(),
@@ -220,7 +222,7 @@ impl Survey {
             Some((folder, _)) => side(folder).is_none(),
             None => false,
         };
-        self.bare.iter().any(|(key, found)| found.class.is_some() || is_in_folder(key))
+        self.bare.iter().any(|(key, (found, _))| found.class.is_some() || is_in_folder(key))
     }
 
     /// Gives each picture without captions those of its class's name, if it has one.
@@ -228,8 +230,8 @@ impl Survey {
     /// # Errors
     /// When tables give the classes of some pictures only, or folders the split.
     pub(crate) fn caption_by_class(&mut self, dir: &Path) -> Result<()> {
-        self.pictures.append(&mut self.bare);
-        self.uncaptioned.clear();
+        let bare = std::mem::take(&mut self.bare).into_iter();
+        self.pictures.extend(bare.map(|(key, (found, _))| (key, found)));
         let classes: Vec<_> = self.classes(dir)?.into_iter().map(sentences).collect();
         for (found, captions) in self.pictures.values_mut().zip(classes) {
             if found.from == Origin::Class {
@@ -238,8 +240,7 @@ impl Survey {
         }
         let nameless = |_: &String, found: &mut Found| found.captions.is_empty();
         for (key, found) in self.pictures.extract_if(.., nameless) {
-            self.uncaptioned.push(format!("{key}, which is in no class"));
-            self.bare.insert(key, found);
+            self.bare.insert(key, (found, ", which is in no class"));
         }
         Ok(())
     }
@@ -345,6 +346,29 @@ impl Survey {
 /// The rows of all tables by picture, each with the number of its table.
 type Rows = BTreeMap<String, (usize, Row)>;
 
+/// The files of a folder by what they are: names and paths of pictures and texts, by key.
+#[derive(Default)]
+struct Sorted {
+    pictures: BTreeMap<String, (String, PathBuf)>,
+    texts: BTreeMap<String, (String, PathBuf)>,
+    /// The rows of tables.
+    rows: Rows,
+    /// The rows whose captions cannot be used, by picture.
+    unread: BTreeMap<String, Error>,
+}
+
+impl Sorted {
+    /// Names in tables that are nearly those of pictures.
+    fn near(&self) -> Near {
+        let named: BTreeSet<&str> = self.pictures.values().map(|(name, _)| &**name).collect();
+        let others = self.rows.keys().map(String::as_str).filter(|name| !named.contains(name));
+        Near::of_rows(others, named.iter().copied(), |name| self.rows.contains_key(name))
+    }
+}
+
+/// What is said of a picture with a text that has no captions.
+const BLANK: &str = " (its text is blank)";
+
 /// What to do about pictures of which nothing says what they show.
 const FOLDERS: &str = "put the pictures into a folder for each kind";
 
@@ -393,6 +417,11 @@ fn written(file: &Path) -> Result<(Vec<String>, bool)> {
     let mut captions = captions::parse(&bytes, file)?;
     captions.retain(|caption| !caption.is_empty());
     Ok((captions, captions::is_guessed(&bytes)))
+}
+
+/// Whether a text can be read and has captions other than these.
+fn has_others(text: &Path, captions: &[String]) -> bool {
+    written(text).is_ok_and(|(beside, _)| !beside.is_empty() && beside != captions)
 }
 
 fn twice(file: &Path, found: &str) -> Error {

@@ -490,7 +490,7 @@ fn names_of_classes_come_from_tables_and_a_picture_without_a_class_is_told() {
     assert_ne!(data.items[0].class, data.items[1].class);
     let dir = folder(&[("a.jpg", ""), ("rose/b.jpg", ""), ("iris/c.jpg", "")]);
     let said = read(dir.path(), how).unwrap_err().to_string();
-    assert!(said.contains("captions of pictures: 1 (a, which is in no class)"), "{said}");
+    assert!(said.contains("captions of pictures: 1 (a.jpg, which is in no class)"), "{said}");
     let said = crate::layouts::read(dir.path(), crate::layouts::Kind::Oxford, how).unwrap_err();
     assert!(said.to_string().contains("`--kind folder`"), "{said}");
 }
