@@ -348,6 +348,9 @@ fn a_folder_for_the_hub_says_what_the_model_is_and_paints() {
     done(dir.path(), &["model", "diff", "coco-stackgan", "model.safetensors"]);
     let again = ["model", "export", "model.safetensors", "--hub", "coco-stackgan"];
     assert_eq!(failed(dir.path(), &again).0, 2);
+    let blank = ["model", "export", "model.safetensors", "--hub", "blank", "-p", " "];
+    let (code, said) = failed(dir.path(), &blank);
+    assert!(code == 2 && said.contains("a sentence is empty"), "{said}");
     let both = ["model", "export", "model.safetensors", "--hub", "x", "--out", "y"];
     assert_eq!(failed(dir.path(), &both).0, 2);
 

@@ -19,6 +19,19 @@ pub(crate) enum Blank<'a> {
     Refused,
 }
 
+/// Refuses a sentence without words.
+///
+/// # Errors
+/// Code 2.
+pub(crate) fn check_said(prompts: &[String]) -> Result<()> {
+    if prompts.iter().any(|prompt| prompt.trim().is_empty()) {
+        let parts = ("a sentence", "an empty one");
+        let remedy = "say what is to be seen: `-p \"a small red bird\"`";
+        return Err(Problem::usage("a sentence is empty", "option: --prompt", parts, remedy).into());
+    }
+    Ok(())
+}
+
 /// Returns captions in small chunks, so that memory is bounded; from stdin one at a time, as they
 /// arrive. All of a file is checked before; what comes through a pipe is checked as it comes.
 ///
@@ -38,11 +51,7 @@ pub(crate) fn of<'a>(
         let remedy = "say the sentence: `-p \"a small red bird\"`";
         return Err(Problem::usage("which captions?", "option: --prompt", parts, remedy).into());
     }
-    if prompts.iter().any(|prompt| prompt.trim().is_empty()) {
-        let parts = ("a sentence", "an empty one");
-        let remedy = "say what is to be seen: `-p \"a small red bird\"`";
-        return Err(Problem::usage("a sentence is empty", "option: --prompt", parts, remedy).into());
-    }
+    check_said(prompts)?;
     let Some(file) = file else {
         return Ok(Box::new(std::iter::once(Ok(prompts.to_vec()))));
     };

@@ -173,8 +173,7 @@ impl Saves<'_> {
         if self.store.checkpoints()?.is_empty() {
             run.checkpoint(self.store, 0)?; // fail now, not after a day, if this cannot be written
         }
-        let model = self.step_of_model();
-        if model != Some(step) && (step > 0 || model.is_some()) {
+        if step > 0 && self.step_of_model() != Some(step) {
             // The process was killed before it wrote this one, or the run has gone back.
             self.model(run, step, None, on_event)?;
         }

@@ -13,6 +13,7 @@ use stackgan_data::counted;
 use stackgan_train::run_files::MODEL;
 
 use super::card::{Encoder, SAMPLES, card, plain};
+use crate::captions::check_said;
 use crate::context::Context;
 use crate::encoders::{self, Unread};
 use crate::exit::Problem;
@@ -51,6 +52,7 @@ pub(super) fn export(
         let what = "too many sentences for a card";
         return Err(Problem::usage(what, "option: --prompt", parts, remedy).into());
     }
+    check_said(prompts)?;
     let mut painter = Painter::open(path, context)?;
     let samples = match prompts {
         [] => None,
