@@ -249,6 +249,13 @@ fn other_containers_of_a_state_dict_are_taken_by_their_contents() {
         error
     };
     assert!(refused("less.t7").contains("no `img.0.weight`"));
+    for (name, value) in [("nan.t7", f64::NAN), ("inf.t7", f64::INFINITY)] {
+        let mut other = tensors.clone();
+        let bad = other["img.0.weight"].affine(0.0, value).unwrap();
+        other.insert("img.0.weight".to_owned(), bad);
+        std::fs::write(dir.path().join(name), torch7(&other)).unwrap();
+        assert!(refused(name).contains("an infinity in `img.0.weight`"));
+    }
     let wrapped: BTreeMap<String, Tensor> =
         tensors.iter().map(|(name, t)| (format!("module.{name}"), t.clone())).collect();
     std::fs::write(dir.path().join("v2.t7"), torch7(&wrapped)).unwrap();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use stackgan_core::archive::Archive;
 use stackgan_core::shapes::{self, Shapes};
 use stackgan_core::{plain, text};
@@ -57,6 +57,26 @@ pub(crate) const TEXT_ENCODER: Weights = Weights {
 pub(crate) fn read(
     bytes: &[u8],
     file: &Path,
+    weights: Weights,
+    device: &Device,
+) -> Result<BTreeMap<String, Tensor>> {
+    let tensors = tensors((bytes, file), weights, device)?;
+    for (name, tensor) in &tensors {
+        // A product of zero with NaN or infinity is NaN.
+        if tensor.dtype().is_float()
+            && tensor.affine(0.0, 0.0)?.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()? != 0.0
+        {
+            let found = format!("NaN or an infinity in `{}`", name.escape_debug());
+            let remedy = "nothing could be painted with them: take weights of an earlier epoch";
+            let parts = ("finite numbers", found);
+            return Err(Problem::data("weights are no numbers", file, parts, remedy).into());
+        }
+    }
+    Ok(tensors)
+}
+
+fn tensors(
+    (bytes, file): (&[u8], &Path),
     weights: Weights,
     device: &Device,
 ) -> Result<BTreeMap<String, Tensor>> {

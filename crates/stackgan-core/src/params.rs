@@ -176,7 +176,8 @@ impl Params {
     /// The names and shapes must be exactly those of the variables; otherwise nothing is changed.
     ///
     /// # Errors
-    /// The first tensor that is missing, unexpected or of another shape.
+    /// The first tensor that is missing, unexpected or of another shape; one that shares the memory of
+    /// its variable, as those of [`Self::values`] do (those of [`Self::snapshot`] are copies).
     pub fn set(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         restore("tensor", &self.all(), tensors)
     }

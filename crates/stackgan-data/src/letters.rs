@@ -40,7 +40,8 @@ pub fn draw(picture: &mut RgbImage, (x, y): (u32, u32), text: &str, colour: Rgb<
     for (n, c) in (0u32..).zip(plainly(text).chars()) {
         for (dy, row) in (0u32..).zip(ink(c)) {
             for (dx, &ink) in (0u32..).zip(row.iter()) {
-                if let Some(pixel) = picture.get_pixel_mut_checked(x + n * ADVANCE + dx, y + dy) {
+                let (x, y) = (x.saturating_add(n * ADVANCE + dx), y.saturating_add(dy));
+                if let Some(pixel) = picture.get_pixel_mut_checked(x, y) {
                     let ink = u32::from(ink);
                     for (ground, ours) in pixel.0.iter_mut().zip(colour.0) {
                         let mixed = u32::from(*ground) * (255 - ink) + u32::from(ours) * ink;
@@ -122,6 +123,9 @@ mod tests {
         assert_ne!(drawn("鳥"), drawn("\u{fffd}")); // which says that a text is damaged
         assert_eq!(drawn("“a” – ’s…"), drawn("\"a\" - 's..."));
         assert!(drawn(" ").iter().all(|&v| v == 0));
+        let mut beside = RgbImage::new(40, LINE);
+        draw(&mut beside, (u32::MAX - 1, 0), "a", Rgb([255; 3]));
+        assert!(beside.into_raw().iter().all(|&v| v == 0));
         let far = drawn("wide beyond the picture");
         assert_eq!(far.len(), 40 * 17 * 3);
     }

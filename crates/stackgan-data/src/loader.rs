@@ -43,12 +43,16 @@ pub fn scaled(byte: u8) -> f32 {
 /// The factor of [`scaled`].
 pub const SCALE: f32 = 2.0 / 255.0;
 
+/// Largest number of batches made ahead.
+const PREFETCH: usize = 1024;
+
 /// Settings of a loader, none of which changes a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
     /// The first step that [`Loader::next`] returns: zero, or the step from which a run resumes.
     pub first_step: u64,
-    /// Number of batches made ahead. With zero, each batch is made on request, without threads.
+    /// Number of batches made ahead, at most 1,024. With zero, each batch is made on request, without
+    /// threads.
     pub prefetch: usize,
     /// Number of threads that make batches.
     pub threads: usize,
@@ -86,6 +90,7 @@ impl Loader {
             embeddings.check(&data)?;
         }
         let LoaderConfig { first_step: first, prefetch, threads } = cfg;
+        let prefetch = prefetch.min(PREFETCH);
         let source = Arc::new(Source { data, embeddings, plan });
         let mut loader = Self { source, made: Vec::new(), threads: Vec::new(), first, next: first };
         let n = threads.max(1).min(prefetch);
@@ -268,6 +273,7 @@ mod tests {
                 assert!(batches(11, prefetch, threads, 19)[..] == reference[11..]);
             }
         }
+        assert!(batches(0, usize::MAX, 2, 30) == reference);
     }
 
     #[test]

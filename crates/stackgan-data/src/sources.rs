@@ -16,7 +16,7 @@ use crate::crop::MAX_FILE;
 use crate::dataset::{Dataset, Item};
 use crate::digest::sha256;
 use crate::formats::read_bounded;
-use crate::prepared::{ImportOptions, ImportReport, Prepared, import};
+use crate::prepared::{ImportOptions, ImportReport, Prepared, import, orientation};
 use crate::whole_file::AtomicFile;
 use crate::{Error, Result, check};
 
@@ -115,7 +115,8 @@ impl<'a> Sources<'a> {
     fn is_made_of_these(&self, claim: &str, prepared: &Prepared) -> bool {
         let mut lines = claim.lines();
         let (fingerprint, identity) = (lines.next(), prepared.identity());
-        if lines.next() != Some(&identity) {
+        let turned = orientation(self.dataset.orientation) == prepared.manifest().orientation;
+        if lines.next() != Some(&identity) || !turned {
             return false;
         }
         if fingerprint == Some(&self.fingerprint) {
@@ -141,8 +142,14 @@ impl<'a> Sources<'a> {
     }
 }
 
+/// The claim's name: in place of the extension `safetensors`, behind any other.
 fn claim_of(file: &Path) -> PathBuf {
-    file.with_extension("source")
+    if file.extension().is_some_and(|extension| extension == "safetensors") {
+        return file.with_extension("source");
+    }
+    let mut claim = file.to_path_buf();
+    claim.as_mut_os_string().push(".source");
+    claim
 }
 
 /// How pixels are made of sources. It is raised when the same source would give others, so that files
@@ -163,4 +170,32 @@ fn fingerprint(
         let _ = writeln!(text, "{key:?} {file} {bounding_box:?} {class} {split:?} {captions:?}");
     }
     sha256(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crop::{Orientation, PictureSize};
+    use crate::testing::{dataset, options};
+
+    #[test]
+    fn a_file_is_found_under_any_name_until_its_sources_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut birds = dataset(dir.path(), 4, 1);
+        let how = options(PictureSize::Stage1);
+        let names = ["p.safetensors", "birds.76", "birds.304", "birds.source"];
+        for name in names {
+            Sources::of(&birds, how).import(&dir.path().join(name), &|_, _| {}).unwrap();
+        }
+        let found = |birds: &Dataset| {
+            let sources = Sources::of(birds, how);
+            names.map(|name| sources.found(&dir.path().join(name)).is_some())
+        };
+        assert_eq!(found(&birds), [true; 4]);
+        birds.orientation = match birds.orientation {
+            Orientation::AsStored => Orientation::Upright,
+            Orientation::Upright => Orientation::AsStored,
+        };
+        assert_eq!(found(&birds), [false; 4], "pixels would be others");
+    }
 }

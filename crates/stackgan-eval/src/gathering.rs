@@ -59,13 +59,14 @@ impl Gathering {
         if self.scored > 0 && self.scoring.is_none() {
             self.scoring = Some(Scoring::new(made.logits.width(), self.scored, SPLITS)?);
         }
-        for (features, logits) in made.features.iter().zip(made.logits.iter()) {
+        let mut logits = made.logits.iter();
+        for features in made.features.iter() {
             self.moments.push(features)?;
             if self.rows.len() < KEPT {
                 self.rows.push(features)?;
             }
             if let Some(scoring) = &mut self.scoring {
-                scoring.push(logits)?;
+                scoring.push(logits.next().unwrap_or_default())?;
             }
         }
         Ok(())

@@ -39,10 +39,11 @@ pub fn scales(width: usize, height: usize) -> usize {
 /// If fewer than five scales fit, their weights are scaled to a sum of 1.
 ///
 /// # Errors
-/// [`Error::Input`] if the sizes differ or are smaller than the window.
+/// [`Error::Input`] if the sizes differ, are smaller than the window, or are not those of the pixels.
 pub fn ms_ssim(a: &Picture, b: &Picture) -> Result<f64> {
     let scales = scales(a.width, a.height);
-    if (a.width, a.height) != (b.width, b.height) || scales == 0 {
+    let are_whole = [a, b].iter().all(|p| p.rgb.len() / 3 == p.width * p.height);
+    if (a.width, a.height) != (b.width, b.height) || scales == 0 || !are_whole {
         return Err(Error::Input {
             measure: "a structural similarity",
             expected: format!("two pictures of one size, {WINDOW} pixels or more"),
@@ -181,5 +182,7 @@ mod tests {
         let (a, b) = (picture(64, |_| 0), picture(32, |_| 0));
         assert!(ms_ssim(&a, &b).is_err());
         assert!(ms_ssim(&picture(8, |_| 0), &picture(8, |_| 0)).is_err());
+        let empty = Picture { width: 64, height: 64, rgb: Vec::new() };
+        assert!(ms_ssim(&empty, &empty).is_err());
     }
 }

@@ -48,7 +48,10 @@ pub fn precision_recall(
     if generated.width() != real.width() || least <= neighbour || neighbour == 0 {
         return Err(Error::Input {
             measure: "precision and recall",
-            expected: format!("{} rows or more of one width on each side", neighbour + 1),
+            expected: format!(
+                "{} rows or more of one width on each side",
+                neighbour.saturating_add(1)
+            ),
             found: format!(
                 "{} x {} and {} x {}",
                 generated.len(),

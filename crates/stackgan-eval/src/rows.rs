@@ -23,12 +23,13 @@ impl Rows {
     /// Creates a matrix from row-major values.
     ///
     /// # Errors
-    /// [`Error::Input`] if `width` is 0 or `values` are not a whole number of rows.
+    /// [`Error::Input`] if `width` is 0, or `values` are not a whole number of rows of finite numbers.
     pub fn from_values(width: usize, values: Vec<f32>) -> Result<Self> {
         if width == 0 || !values.len().is_multiple_of(width) {
             let found = format!("{} numbers for a width of {width}", values.len());
             return Err(unfit("a whole number of rows", found));
         }
+        are_finite(&values)?;
         Ok(Self { width, values })
     }
 
@@ -53,7 +54,7 @@ impl Rows {
     /// Returns row `i`, or an empty slice if there is no such row.
     #[must_use]
     pub fn row(&self, i: usize) -> &[f32] {
-        self.values.get(i * self.width..(i + 1) * self.width).unwrap_or_default()
+        self.iter().nth(i).unwrap_or_default()
     }
 
     /// Iterates over the rows.
@@ -70,11 +71,12 @@ impl Rows {
     /// Adds one row.
     ///
     /// # Errors
-    /// [`Error::Input`] if it has another width.
+    /// [`Error::Input`] if it has another width, or a number that is not finite.
     pub fn push(&mut self, row: &[f32]) -> Result<()> {
         if row.len() != self.width {
             return Err(unfit(&format!("{} numbers", self.width), row.len().to_string()));
         }
+        are_finite(row)?;
         self.values.extend_from_slice(row);
         Ok(())
     }
@@ -120,11 +122,38 @@ pub(crate) fn squares(a: &DMatrix<f64>) -> Vec<f64> {
     a.column_iter().map(|column| column.norm_squared()).collect()
 }
 
+/// Checks features: no distance to NaN or an infinity means anything.
+fn are_finite(values: &[f32]) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(unfit("finite numbers", format!("another at place {at}"))),
+    }
+}
+
 fn unfit(expected: &str, found: String) -> Error {
     Error::Input {
         measure: "a feature matrix",
         expected: expected.to_owned(),
         found,
         remedy: "give rows of one feature network",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_of_finite_numbers_and_none_lies_beyond_the_end() {
+        let mut rows = Rows::from_values(2, vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        assert_eq!(
+            (rows.row(1), rows.row(2), rows.row(usize::MAX)),
+            (&[3.0, 4.0][..], &[][..], &[][..])
+        );
+        for bad in [f32::NAN, f32::INFINITY] {
+            assert!(Rows::from_values(1, vec![0.0, bad]).is_err());
+            assert!(rows.push(&[0.0, bad]).is_err());
+        }
+        assert_eq!(rows.len(), 2, "a refused row is not added");
     }
 }

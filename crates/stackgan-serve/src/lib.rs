@@ -17,7 +17,8 @@
 //!
 //! let mut shelf = Shelf::default();
 //! let bytes = std::fs::read("birds.safetensors")?;
-//! shelf.put("birds", stackgan_core::Model::from_bytes(&bytes, &stackgan_core::Device::Cpu)?, "SHA-256 of the file")?;
+//! let model = stackgan_core::Model::from_bytes(&bytes, &stackgan_core::Device::Cpu)?;
+//! shelf.put("birds", model, &stackgan_core::digest::sha256(&bytes))?;
 //! let listener = std::net::TcpListener::bind("127.0.0.1:7860")?;
 //! serve(listener, &shelf, Options::default(), |event| println!("{event:?}"), || false)?;
 //! # Ok(())
@@ -49,6 +50,7 @@ mod whole;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub use error::{Error, Result};
 pub use event::Event;
@@ -104,7 +106,17 @@ fn serve_with(
         .name("http".to_owned())
         .spawn(move || listen::run(listener, site, stop))
         .map_err(Error::Listen)?;
+    let ends = Ends(&state);
     let painted = queue::work(&jobs, &state, paint, &*told);
-    drop(jobs);
+    drop((jobs, ends));
     http.join().unwrap_or_else(|_| Err(Error::Broken)).and(painted)
+}
+
+/// Tells the thread that listens to end, also if a panic of `on_event` ends the painting.
+struct Ends<'a>(&'a State);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
 }

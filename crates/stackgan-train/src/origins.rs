@@ -100,7 +100,8 @@ impl Origins {
         other(
             "data",
             (&sizes(self.pictures, self.captions), found),
-            "name the data that the run began with, `--data PATH`, or put back what was changed",
+            "name the data that the run began with, `--data PATH`, or put back what was changed; to go on with \
+             more or other pictures, start a new run from this one: `--init-from RUN`",
         )
     }
 }

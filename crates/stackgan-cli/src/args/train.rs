@@ -25,7 +25,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
     /// The text encoder: a file, the folder of a sentence encoder, or `hub:OWNER/NAME`; default:
-    /// that of the model to build on or start from, else (`toy`, `photo`) a small one, trained once
+    /// that of the model to build on or start from, else (presets `toy`, `photo`, `photo-projected`) a small one, trained once
     /// on the captions
     #[arg(long, value_name = "ENCODER")]
     pub encoder: Option<PathBuf>,

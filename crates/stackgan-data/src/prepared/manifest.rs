@@ -70,7 +70,7 @@ pub(super) const fn fit(fit: Fit) -> &'static str {
     }
 }
 
-pub(super) const fn orientation(orientation: Orientation) -> &'static str {
+pub(crate) const fn orientation(orientation: Orientation) -> &'static str {
     match orientation {
         Orientation::AsStored => "as-stored",
         Orientation::Upright => "upright",

@@ -19,6 +19,7 @@ mod read;
 mod write;
 
 pub use manifest::Manifest;
+pub(crate) use manifest::orientation;
 pub use read::Prepared;
 pub use write::{Damaged, ImportOptions, ImportReport, LeftOut, import};
 

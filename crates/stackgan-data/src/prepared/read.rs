@@ -201,8 +201,8 @@ impl Prepared {
     /// The rows of picture `i` among all captions (and embeddings); empty beyond the end.
     #[must_use]
     pub fn caption_range(&self, i: usize) -> Range<usize> {
-        match (self.ranges.get(i), self.ranges.get(i + 1)) {
-            (Some(&from), Some(&to)) => from..to,
+        match self.ranges.get(i..).unwrap_or_default() {
+            [from, to, ..] => *from..*to,
             _ => 0..0,
         }
     }

@@ -195,6 +195,6 @@ fn without(shard: &Shard) -> Error {
         "this program was built without Parquet",
         "its name",
         ("a tar", "a Parquet file"),
-        "build it with the feature `parquet`, which is on by default",
+        "build it with the feature `parquet`, which is on by default in `stackgan-cli`",
     )
 }
