@@ -214,8 +214,8 @@ __device__ void gradient_sums(const T *x, const T *dy, const float *moments, con
 }
 
 // grads (1 + parts, 2, channels): of beta and of gamma, in all and of each part.
-extern "C" __global__ void __launch_bounds__(1024)
-    norm_gradients(const float *partial, float *grads, int chunks, int channels, int parts) {
+extern "C" __global__ void __launch_bounds__(1024) norm_gradients(const float *partial, float *grads, int chunks,
+                                                                  int channels, int parts) {
     int c = blockIdx.x * 32 + threadIdx.x;
     double total_s = 0, total_q = 0;
     for (int part = 0; part < parts; part++) {
