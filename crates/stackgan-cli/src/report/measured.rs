@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use stackgan_train::run_files::RunFiles;
 
 use super::axis::Axis;
 use super::numbers::number;
@@ -64,7 +65,7 @@ impl Measurements {
     /// Reads those in a run folder. For steps that were repeated after going back, the later ones
     /// count. Lines that cannot be read are skipped.
     pub(crate) fn read(run: &Path) -> Self {
-        let text = std::fs::read_to_string(Self::file(run)).unwrap_or_default();
+        let text = std::fs::read_to_string(RunFiles::of(run).measured()).unwrap_or_default();
         let (mut all, mut best) = (Vec::<Measurement>::new(), None);
         for line in text.lines() {
             let Ok(one) = serde_json::from_str::<Measurement>(line) else { continue };
@@ -76,11 +77,6 @@ impl Measurements {
         }
         let step = best.as_ref().and_then(|_| step_of(&Self::best_model(run)));
         Self { all, best: best.filter(|best| Some(best.step) == step) }
-    }
-
-    /// Their file in a run folder.
-    pub(crate) fn file(run: &Path) -> PathBuf {
-        run.join("eval.jsonl")
     }
 
     /// The file of the model that measured best.

@@ -31,36 +31,26 @@ impl Kept {
     }
 }
 
-/// Files that a run is about to keep.
-pub(super) struct Keeping {
-    stage1: Option<Vec<u8>>,
-    encoder: Option<Vec<u8>>,
-}
-
-impl Keeping {
-    /// Those of the Stage-I model that Stage-II builds on, and of an encoder that came with a model.
-    ///
-    /// # Errors
-    /// Tensors that cannot be read back from the device.
-    pub(super) fn of(stage1: Option<&Model>, encoder: Option<&CharCnnRnnEncoder>) -> Result<Self> {
-        Ok(Self {
-            stage1: stage1.map(Model::to_bytes).transpose()?,
-            encoder: encoder.map(CharCnnRnnEncoder::to_bytes).transpose()?,
-        })
+/// Keeps the Stage-I model that Stage-II builds on, and an encoder that came with a model, in place of
+/// those of a start that came to nothing.
+///
+/// # Errors
+/// Code 6 if one cannot be written; tensors that cannot be read back from the device.
+pub(super) fn keep(
+    stage1: Option<&Model>,
+    encoder: Option<&CharCnnRnnEncoder>,
+    dir: &RunDir,
+) -> Result<()> {
+    let write = |file: PathBuf, bytes: Vec<u8>| match std::fs::read(&file) {
+        Ok(there) if there == bytes => Ok(()),
+        _ => write_kept(&file, &bytes),
+    };
+    let run = RunFiles::of(dir.path());
+    if let Some(model) = stage1 {
+        write(run.stage1(), model.to_bytes()?)?;
     }
-
-    /// Writes them, in place of those of a start that came to nothing.
-    ///
-    /// # Errors
-    /// Code 6 if one cannot be written.
-    pub(super) fn write(self, dir: &RunDir) -> Result<()> {
-        let run = RunFiles::of(dir.path());
-        for (file, bytes) in [(run.stage1(), self.stage1), (run.encoder(), self.encoder)] {
-            let Some(bytes) = bytes else { continue };
-            if std::fs::read(&file).ok().as_ref() != Some(&bytes) {
-                write_kept(&file, &bytes)?;
-            }
-        }
-        Ok(())
+    if let Some(encoder) = encoder {
+        write(run.encoder(), encoder.to_bytes()?)?;
     }
+    Ok(())
 }

@@ -42,7 +42,7 @@ use estimate::Estimate;
 use evaluation::Evaluation;
 use hours::Timing;
 use inputs::{Before, Inputs};
-use kept::{Keeping, Kept};
+use kept::Kept;
 use trained::Trained;
 
 /// Trains one stage, or describes what would be done.
@@ -76,9 +76,7 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     let kept = Kept::of(args, resumed.as_deref());
     let before = Before { origins: origins.as_ref(), note, sentences: &sentences, kept: &kept };
     let inputs = Inputs::gather(&mut wanted, (&mut config, &layers), (before, &stopper), context)?;
-    let brought = inputs.encoder.as_ref().filter(|_| inputs.brought);
-    let keeping = Keeping::of(inputs.stage1.as_ref(), brought)?;
-    let Inputs { data, embeddings, encoder, encoder_source, pretrained, stage1, shown, .. } =
+    let Inputs { data, embeddings, encoder, encoder_source, brought, pretrained, stage1, shown } =
         inputs;
     let start = start::find(&wanted, &config, (resumed.as_deref(), context))?;
     let low = stage1.as_ref().map(|model| model.info().stage1.net);
@@ -143,7 +141,8 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     if let Some(evaluation) = &mut evaluation {
         evaluation.begin(&dir);
     }
-    keeping.write(&dir)?;
+    let encoder = setup.encoder.as_ref().filter(|_| brought);
+    kept::keep(setup.stage1.as_ref(), encoder, &dir)?;
     context.manner.say(format!("run folder {}", dir.path().display()));
     let policy = policy(args, &wanted);
     let outcome = stopper.carefully(|stopper| {

@@ -43,8 +43,8 @@ pub(super) enum Text {
 }
 
 impl Text {
-    /// Chooses what was given; else the encoder that a run `kept`; else that of `base`, the Stage-I model of Stage-II or the model
-    /// that Stage-I starts from; else embeddings imported beside the data;
+    /// Chooses what was given; else the encoder that a run `kept`; else that of `base`, the Stage-I
+    /// model of Stage-II or the model that Stage-I starts from; else embeddings imported beside the data;
     /// else, with a preset of small networks, a small encoder.
     ///
     /// # Errors
