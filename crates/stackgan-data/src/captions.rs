@@ -17,10 +17,13 @@ pub const MAX_CAPTION: usize = 4096;
 /// Maximum length of a caption file in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
+/// Maximum number of lines of a caption file, which has the captions of one picture.
+const MAX_LINES: usize = 1 << 16;
+
 /// Reads the captions of a file, in order; none if it is blank.
 ///
 /// # Errors
-/// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`], has zero bytes (as
+/// When the file cannot be read, is over 1 MiB, has a line over [`MAX_CAPTION`] or over 65,536 lines, has zero bytes (as
 /// UTF-16 without a mark has, and pictures), or has a UTF-16 mark but is not UTF-16.
 pub fn read(file: &Path) -> Result<Vec<String>> {
     parse(&bytes(file)?, file)
@@ -46,17 +49,20 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Vec<String>> {
     // CRs before an LF belong to the line end, even if line ends were converted twice.
     let end = if text.contains('\n') { '\n' } else { '\r' };
     let lines = text.split(end).flat_map(|line| line.trim_end_matches('\r').split('\r'));
-    for (i, line) in lines.map(str::trim).enumerate() {
-        if line.len() > MAX_CAPTION {
-            return Err(Error::malformed(
-                file,
-                "caption is too long",
-                format!("line {}", i + 1),
-                (format!("at most {MAX_CAPTION} bytes"), format!("{} bytes", line.len())),
-                "shorten the caption; each line of the file is one caption",
-            ));
+    let refuse = |what: &str, i: usize, expected: String, found: String| {
+        let remedy =
+            "each line of the file is one caption of one picture: shorten the caption, or the file";
+        Error::malformed(file, what, format!("line {}", i + 1), (expected, found), remedy)
+    };
+    for (i, line) in lines.enumerate() {
+        if i > MAX_LINES || i == MAX_LINES && !line.is_empty() {
+            let expected = format!("at most {MAX_LINES} lines");
+            return Err(refuse("captions are too many", i, expected, "more".to_owned()));
         }
-        captions.push(clean(line));
+        captions.push(one(line).map_err(|n| {
+            let expected = format!("at most {MAX_CAPTION} bytes");
+            refuse("caption is too long", i, expected, format!("{n} bytes"))
+        })?);
     }
     while captions.last().is_some_and(String::is_empty) {
         captions.pop();
@@ -103,7 +109,20 @@ fn no_text(file: &Path, parts: (&str, &str)) -> Error {
     Error::malformed(file, "caption file is no text", "whole file", parts, "save the file as UTF-8")
 }
 
-/// A caption as one line that can be printed: ends of lines are replaced by spaces.
+/// A caption as it is stored: as [`one_line`].
+///
+/// # Errors
+/// Its length in bytes, if that is over [`MAX_CAPTION`], in which escapes count.
+pub(crate) fn one(text: &str) -> Result<String, usize> {
+    let text = text.trim();
+    if text.len() > MAX_CAPTION {
+        return Err(text.len());
+    }
+    let line = one_line(text);
+    if line.len() > MAX_CAPTION { Err(line.len()) } else { Ok(line) }
+}
+
+/// A text as one line that can be printed: ends of lines are replaced by spaces.
 pub(crate) fn one_line(text: &str) -> String {
     clean(&text.trim().replace(['\r', '\n'], " "))
 }
@@ -179,6 +198,20 @@ mod tests {
         for empty in [&b""[..], b"\n\r\n ", b"\xef\xbb\xbf", b"\xff\xfe"] {
             assert_eq!(parse(empty, Path::new("c.txt")).unwrap(), [""; 0]);
         }
+    }
+
+    /// Escapes count, because they are what is stored.
+    #[test]
+    fn no_caption_is_stored_longer_than_the_longest() {
+        assert_eq!(one(&"x".repeat(MAX_CAPTION)), Ok("x".repeat(MAX_CAPTION)));
+        assert_eq!(one(&format!(" {}\r", "x".repeat(MAX_CAPTION))), Ok("x".repeat(MAX_CAPTION)));
+        assert_eq!(one(&"x".repeat(MAX_CAPTION + 1)), Err(MAX_CAPTION + 1));
+        assert_eq!(one(&"\u{1}".repeat(1000)), Err(5000));
+        assert!(parse(&[1; 1000], Path::new("c.txt")).is_err());
+        let lines = |n: usize| parse("\n".repeat(n).as_bytes(), Path::new("c.txt"));
+        assert_eq!(lines(MAX_LINES).unwrap(), [""; 0]);
+        let error = lines(MAX_LINES + 1).unwrap_err().to_string();
+        assert!(error.contains("at most 65536 lines"), "{error}");
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl fmt::Display for Split {
 /// `n` evenly spaced indices below `of`; all of them if there are no more.
 pub fn evenly(of: usize, n: usize) -> impl Iterator<Item = usize> {
     let n = n.min(of);
-    (0..n).map(move |k| k * of / n)
+    (0..n).map(move |k| (k as u128 * of as u128 / n as u128) as usize)
 }
 
 impl Dataset {

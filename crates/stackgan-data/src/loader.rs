@@ -79,7 +79,8 @@ impl Loader {
     /// Starts the threads.
     ///
     /// # Errors
-    /// When the embeddings are not those of `data`, or a thread cannot be started.
+    /// When the embeddings are not those of `data`, the first step is 2^63 or above, or a thread cannot be
+    /// started.
     pub fn start(
         data: Arc<Prepared>,
         embeddings: Option<Arc<Embeddings>>,
@@ -90,6 +91,14 @@ impl Loader {
             embeddings.check(&data)?;
         }
         let LoaderConfig { first_step: first, prefetch, threads } = cfg;
+        if first > u64::MAX >> 1 {
+            let pair = ("a step below 2^63", first.to_string());
+            return Err(Error::config(
+                "the loader cannot start there",
+                pair,
+                "give another first step",
+            ));
+        }
         let prefetch = prefetch.min(PREFETCH);
         let source = Arc::new(Source { data, embeddings, plan });
         let mut loader = Self { source, made: Vec::new(), threads: Vec::new(), first, next: first };

@@ -15,6 +15,9 @@ use crate::{Error, Result};
 use stackgan_noise::{Draws, Noise, Stream};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Maximum number of captions of a picture: all of them are shuffled when some are drawn.
+const MOST_CAPTIONS: usize = 1 << 20;
+
 /// The range of the offsets of random crops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -136,7 +139,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Config`] when there are fewer samples than a batch, a batch has fewer than two, a
-    /// picture has no captions, or there is no picture of another class where one is needed.
+    /// picture has no captions or over a million, or there is no picture of another class where one is needed.
     pub fn new(
         classes: &[u32],
         caption_counts: &[usize],
@@ -162,6 +165,13 @@ impl Plan {
                 "numbers of captions make no sense",
                 ("1 or more", format!("{min} to {max}")),
                 "average 4 to 4 captions (residual) or 1 to 1 (plain)",
+            ));
+        }
+        if let Some(&most) = caption_counts.iter().max().filter(|&&n| n > MOST_CAPTIONS) {
+            return Err(Error::config(
+                "a picture has too many captions",
+                (format!("at most {MOST_CAPTIONS}"), most.to_string()),
+                "leave some of them out",
             ));
         }
         let starts: Vec<usize> = caption_counts

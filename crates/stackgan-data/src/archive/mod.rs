@@ -31,10 +31,11 @@ pub struct Unpacked {
     pub members: Vec<Member>,
 }
 
-/// Maximum ratio of the unpacked size to the archive's size.
-const RATIO: u64 = 20;
-/// Unpacked size, in bytes, that even the smallest archive may have.
-const FLOOR: u64 = 1 << 20;
+/// How many bytes a part of an archive or table may have when it is unpacked: 20 times its `packed` ones,
+/// or 1 MiB if that is more.
+pub(crate) fn may_unpack_to(packed: u64) -> u64 {
+    packed.saturating_mul(20).max(1 << 20)
+}
 
 /// Number of bytes by which an archive's format is recognised.
 const START: u64 = 512;
@@ -64,8 +65,7 @@ pub fn unpack(
         .prefix(PREFIX)
         .tempdir_in(beside) // mode 0700
         .map_err(|e| Error::write(beside, e))?;
-    let packed = length.saturating_mul(RATIO).max(FLOOR);
-    let limits = Limits { bytes: limits.bytes.min(packed), ..limits };
+    let limits = Limits { bytes: limits.bytes.min(may_unpack_to(length)), ..limits };
     let mut sink = Sink::new(archive, folder.path(), limits);
     match start.as_slice() {
         [0x1f, 0x8b, ..] => {

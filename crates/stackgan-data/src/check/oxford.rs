@@ -78,6 +78,17 @@ mod tests {
         ] {
             assert!(said.contains(part), "{part} in {said}");
         }
+        // Pictures may lie in folders, and what a Mac leaves beside them is none.
+        std::fs::create_dir(dir.path().join("jpg/part")).unwrap();
+        for picture in 1..=12 {
+            let name = |folder: &str, extension| format!("{folder}/image_{picture:05}.{extension}");
+            let extension = if picture == 3 { "JPG" } else { "jpg" };
+            let moved = dir.path().join(name("jpg/part", extension));
+            std::fs::rename(dir.path().join(name("jpg", extension)), moved).unwrap();
+        }
+        put(&dir, "jpg/part/._image_00001.jpg", b"of a Mac");
+        let report = check(dir.path(), Kind::Oxford, Reading::default());
+        assert!(report.is_complete() && report.to_string().contains("12 pictures"), "{report}");
         for (part, status) in [("jpg", "MISSING"), ("text_c10", "MISSING")] {
             let dir = folder();
             std::fs::rename(dir.path().join(part), dir.path().join("elsewhere")).unwrap();

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::dataset::{Dataset, Split};
 use crate::error::{counted, first_few, printable};
-use crate::layouts::{Kind, Labels, inside, names_picture, slashed};
+use crate::layouts::{Kind, Labels, inside, pictures, slashed};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -219,13 +219,10 @@ impl<'d> Report<'d> {
 
     /// Examines a required folder of pictures.
     pub(super) fn pictures(&mut self, folder: &Path) {
-        let pictures = std::fs::read_dir(folder).map(|entries| {
-            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-            names.filter(|name| names_picture(name)).count()
-        });
-        let status = match pictures {
+        let status = match pictures(folder) {
+            Ok(n @ 1..) => Status::Found { detail: counted(n, "picture") },
+            Err(error) if folder.is_dir() => return self.wrong("pictures", &error),
             Ok(0) | Err(_) => Status::Missing { remedy: self.remedy.to_owned() },
-            Ok(n) => Status::Found { detail: counted(n, "picture") },
         };
         self.push(folder, "pictures", status);
     }

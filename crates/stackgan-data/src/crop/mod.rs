@@ -241,10 +241,15 @@ pub fn prepare(
 /// The filter is bilinear and widens with the reduction, as Pillow's does.
 ///
 /// # Errors
-/// When the bytes are not a square picture; names `file`.
+/// When the bytes are not a square picture, or `side` is 0 or above 8192; names `file`.
 pub fn resize_square(picture: Vec<u8>, side: u32, file: &Path) -> Result<Vec<u8>> {
     let length = picture.len();
     let from = ((length / 3) as f64).sqrt() as u32;
+    if !(1..=8192).contains(&side) {
+        let pair = ("a side of 1 to 8192 pixels", side.to_string());
+        let (what, remedy) = ("picture cannot be resized", "ask for another side");
+        return Err(Error::malformed(file, what, "its new side", pair, remedy));
+    }
     let Some(image) = RgbImage::from_raw(from, from, picture)
         .filter(|_| from > 0 && u64::from(from).pow(2) * 3 == length as u64)
     else {

@@ -200,7 +200,7 @@ fn captions_of(array: &ArrayView<'_>, file: &Path) -> Result<usize> {
 
 /// The captions of `n` rows, from the list beside the file.
 fn captions_beside(file: &Path, n: usize) -> Result<Vec<String>> {
-    let (list, lines) = list_beside(file, |list| {
+    let missing = |list: &Path| {
         Error::missing(
             list,
             "an array needs a list of its captions",
@@ -208,12 +208,12 @@ fn captions_beside(file: &Path, n: usize) -> Result<Vec<String>> {
             "write the list; the embeddings of a dataset's captions are imported for it: `stackgan data import \
              DIR --embeddings FILE`",
         )
-    })?;
-    if lines.len() == n {
-        return Ok(lines);
-    }
-    let expected = format!("{}, as {} has rows", counted(n, "line"), file.display());
-    Err(unlike_captions(&list, "whole list", (expected, counted(lines.len(), "line"))))
+    };
+    let unfit = |list: &Path, lines: usize| {
+        let expected = format!("{}, as {} has rows", counted(n, "line"), file.display());
+        unlike_captions(list, "whole list", (expected, counted(lines, "line")))
+    };
+    Ok(list_beside(file, missing, &[n], unfit)?.1)
 }
 
 fn own(file: &Path) -> Error {

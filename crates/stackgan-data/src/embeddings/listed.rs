@@ -32,7 +32,7 @@ pub(super) fn import(
     sink: &mut Sink<'_>,
 ) -> Result<(&'static str, usize)> {
     let data = sink.data();
-    let (list, lines) = list_beside(file, |list| {
+    let missing = |list: &Path| {
         Error::missing(
             list,
             "an array without names needs a list of what its rows are",
@@ -43,7 +43,7 @@ pub(super) fn import(
                 list.display()
             ),
         )
-    })?;
+    };
     let n = array.shape.first().copied().unwrap_or(0);
     let rows = match *array.shape.as_slice() {
         [n, _] => n,
@@ -54,6 +54,12 @@ pub(super) fn import(
             return Err(no_fit(file, "the array", (expected, found)));
         }
     };
+    let unfit = |list: &Path, lines: usize| {
+        let expected =
+            format!("{rows} lines of captions, or {n} of pictures, as {} has", file.display());
+        no_fit(list, "whole list", (expected, counted(lines, "line")))
+    };
+    let (list, lines) = list_beside(file, missing, &[n, rows], unfit)?;
     let named = lines.len() == n
         && lines.iter().all(|line| !line.is_empty() && pictures.find(line).is_some());
     if named && captions(data, &list, &lines).is_err() {
@@ -67,9 +73,7 @@ pub(super) fn import(
         return Ok(("an array with a list of pictures", unused));
     }
     if lines.len() != rows {
-        let expected =
-            format!("{rows} lines of captions, or {n} of pictures, as {} has", file.display());
-        return Err(no_fit(&list, "whole list", (expected, counted(lines.len(), "line"))));
+        return Err(unfit(&list, lines.len()));
     }
     captions(data, &list, &lines)?;
     let per = array.shape.get(1).copied().filter(|_| array.shape.len() == 3);
@@ -123,40 +127,42 @@ pub(super) fn push_rows(sink: &mut Sink<'_>, file: &Path, rows: &[ArrayView<'_>]
 
 /// The names of the `n` pictures of an array, from the list beside it.
 pub(super) fn names_beside(file: &Path, n: usize) -> Result<Vec<String>> {
-    let (list, lines) = list_beside(file, |list| {
+    let missing = |list: &Path| {
         Error::missing(
             list,
             "an array of several pictures needs a list of their names",
             format!("{n} names of pictures, one a line"),
             "write the list in the order of the array",
         )
-    })?;
-    if lines.len() == n {
-        return Ok(lines);
-    }
-    let expected = format!("{n} lines of pictures, as {} has", file.display());
-    Err(no_fit(&list, "whole list", (expected, counted(lines.len(), "line"))))
+    };
+    let unfit = |list: &Path, lines: usize| {
+        let expected = format!("{n} lines of pictures, as {} has", file.display());
+        no_fit(list, "whole list", (expected, counted(lines, "line")))
+    };
+    Ok(list_beside(file, missing, &[n], unfit)?.1)
 }
 
-/// The list beside the file of an array, and its lines. `missing` is the error if there is none.
+/// The list beside the file of an array, and its lines. Blank lines count, except for the end of the last
+/// one. `missing` is the error if there is no list, `unfit` that for a number of lines which is none of
+/// `fitting`.
 pub(super) fn list_beside(
     file: &Path,
     missing: impl FnOnce(&Path) -> Error,
+    fitting: &[usize],
+    unfit: impl FnOnce(&Path, usize) -> Error,
 ) -> Result<(PathBuf, Vec<String>)> {
     let list = file.with_extension("txt");
     if !list.is_file() {
         return Err(missing(&list));
     }
-    let lines = lines(&list)?;
-    Ok((list, lines))
-}
-
-/// The lines of a list. Blank lines count, except for the end of the last line.
-fn lines(list: &Path) -> Result<Vec<String>> {
-    let bytes = read_bounded(list, MAX_LIST)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| no_fit(list, "whole list", ("text in UTF-8", "other bytes")))?;
+    let text = String::from_utf8(read_bounded(&list, MAX_LIST)?)
+        .map_err(|_| no_fit(&list, "whole list", ("text in UTF-8", "other bytes")))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    Ok(text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned()).collect())
+    let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
+    let n = lines.clone().count(); // before memory is taken for them
+    if !fitting.contains(&n) {
+        return Err(unfit(&list, n));
+    }
+    let lines = lines.map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned()).collect();
+    Ok((list, lines))
 }

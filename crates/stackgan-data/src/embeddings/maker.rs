@@ -109,7 +109,9 @@ impl<'a> Comparison<'a> {
     pub(super) fn see(&mut self, first: usize, numbers: &[f32]) {
         let from = self.maker.rows.partition_point(|&row| row < first);
         for (k, &row) in self.maker.rows.iter().enumerate().skip(from) {
-            let Some(given) = numbers.chunks_exact(self.dim).nth(row - first) else { break };
+            let at = row.checked_sub(first);
+            let given = at.and_then(|at| numbers.chunks_exact(self.dim).nth(at));
+            let Some(given) = given else { break };
             let own = self.maker.vectors.chunks_exact(self.dim).nth(k).unwrap_or_default();
             let scale = self.spread.unwrap_or_else(|| distance(own, &vec![0.0; self.dim]));
             let difference = distance(own, given);

@@ -94,7 +94,7 @@ impl StoredTexts {
     /// # Errors
     /// When there is no such row, or the file is damaged.
     pub(super) fn read(&self, container: &Container, row: usize) -> Result<String> {
-        let ends = container.read(&self.offsets, row as u64 * 4, 8)?;
+        let ends = container.read(&self.offsets, (row as u64).saturating_mul(4), 8)?;
         let mut ends = words(&ends).map(u32::from_le_bytes);
         let (from, to) = (ends.next().unwrap_or_default(), ends.next().unwrap_or_default());
         let length = to.checked_sub(from).ok_or_else(|| {

@@ -8,9 +8,9 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
-use super::names::{LeadsInside, Names, Reach, Sides};
 use super::patience::Patience;
 use super::redirect;
+use super::resolve::{LeadsInside, Names, Reach, Sides};
 use super::side::{Side, is_inner};
 use crate::Error;
 use crate::error::printable;
@@ -78,6 +78,9 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// The longest that is waited: clocks do not count for ever.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
 impl Client {
     pub(super) fn new(patience: &Patience) -> Self {
         // ureq would connect to nothing by some SOCKS proxies, and past the others.
@@ -88,14 +91,15 @@ impl Client {
 
     fn through(proxy: Option<Proxy>, patience: &Patience) -> Self {
         let (trusted, sides) = (trusted(), Sides::default());
+        let (connect, stall) = (patience.connect.min(LONGEST), patience.stall.min(LONGEST));
         let agent = |proxy: Option<Proxy>, may: Reach| -> Agent {
             let config = Agent::config_builder()
                 .tls_config(TlsConfig::builder().root_certs(trusted.clone()).build())
-                .timeout_resolve(Some(patience.connect))
-                .timeout_connect(Some(patience.connect))
-                .timeout_recv_response(Some(patience.stall))
-                .timeout_per_read(Some(patience.stall))
-                .timeout_per_write(Some(patience.stall))
+                .timeout_resolve(Some(connect))
+                .timeout_connect(Some(connect))
+                .timeout_recv_response(Some(stall))
+                .timeout_per_read(Some(stall))
+                .timeout_per_write(Some(stall))
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .max_redirects_will_error(false)

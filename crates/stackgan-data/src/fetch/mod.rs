@@ -16,16 +16,16 @@ pub mod hub;
 mod job;
 mod lock;
 pub mod manifest;
-mod names;
+mod mirror;
 mod page;
 mod part;
 mod patience;
 mod place;
 mod record;
 mod redirect;
+mod resolve;
 pub(crate) mod room;
 mod side;
-mod source;
 mod transfer;
 
 use std::fmt;
@@ -41,10 +41,10 @@ use http::Client;
 use job::Job;
 use lock::{Alone, lock};
 use manifest::{Item, Set, Then};
+pub use mirror::Mirror;
 pub use patience::Patience;
 use place::Place;
 use record::Record;
-pub use source::Mirror;
 
 /// What to fetch, from where and to where.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! A redirect may lead to http and https, never from https to http, and never from a public server
 //! to an address of this machine or network. Where a host name leads is checked when it is
-//! connected to (`names`).
+//! connected to (`resolve`).
 
 use std::net::Ipv4Addr;
 
@@ -29,6 +29,8 @@ pub(super) fn follow(at: &str, side: Side, location: &str) -> Result<String, Str
         format!("{scheme}:{location}")
     } else if location.starts_with('/') {
         format!("{scheme}://{authority}{location}")
+    } else if location.starts_with('?') {
+        format!("{scheme}://{authority}{}{location}", base.path())
     } else {
         let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         format!("{scheme}://{authority}{folder}/{location}")
@@ -83,6 +85,7 @@ mod tests {
             ("//b.org/x", "https://b.org/x"),
             ("/y?z=1", "https://a.org/y?z=1"),
             ("other.tgz", "https://a.org/f/other.tgz"),
+            ("?z=1", "https://a.org/f/x.tgz?z=1"),
             ("a:b", ""),
         ] {
             let found = follow("https://a.org/f/x.tgz?q", Side::Outside, location);

@@ -21,6 +21,7 @@ pub(crate) use annotations::Annotations;
 use super::keys::inside;
 use super::lists::{Absent, Lists, left_out};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
+use super::scan::stem;
 use super::split::untested;
 use crate::crop::Orientation;
 use crate::dataset::{Dataset, Item, Split};
@@ -171,13 +172,12 @@ impl Reader<'_> {
             let annotations = Annotations::read(file)?;
             for (id, name) in annotations.pictures() {
                 let captions = annotations.captions(id);
-                if !seen.insert(name.to_owned()) {
-                    let found = format!("\"{}\" in both", printable(name));
+                if !seen.insert(key_of(name).to_owned()) {
                     return Err(Error::malformed(
                         file,
-                        "picture has the name of one of the other split",
+                        "two pictures have one name",
                         "file_name",
-                        ("names of their own, as those of COCO 2014", found),
+                        ("names of their own in both lists, as in COCO 2014", printable(name)),
                         "rename the pictures, and the names in the lists",
                     ));
                 }
@@ -254,10 +254,15 @@ impl Reader<'_> {
             return Ok(());
         }
         let class = class.unwrap_or(self.items.len() as u32);
-        let key = name.rsplit_once('.').map_or(name, |(key, _)| key).to_owned();
+        let key = key_of(name).to_owned();
         self.items.push(Item { key, image, bounding_box: None, class, captions, split });
         Ok(())
     }
+}
+
+/// The key of a picture: its name without the extension.
+fn key_of(name: &str) -> &str {
+    stem(name).map_or(name, |(key, _)| key)
 }
 
 /// The note about pictures that lose captions, because there are no embeddings of these.
@@ -288,6 +293,15 @@ fn embedding_rows(file: &Path, names: &Path, n: usize) -> Result<Vec<usize>> {
             "whole list",
             (format!("{n} arrays as in {}", names.display()), format!("{} arrays", arrays.len())),
             "take both files from the same set",
+        ));
+    }
+    if let Some((entry, array)) = arrays.iter().enumerate().find(|(_, a)| a.shape.contains(&0)) {
+        return Err(Error::malformed(
+            file,
+            "embeddings are empty",
+            format!("array {entry}"),
+            ("a row or more, of a number or more", format!("shape {:?}", array.shape)),
+            "take the file from the release's archive",
         ));
     }
     let rows = arrays.iter().map(|array| match array.shape.as_slice() {

@@ -3,7 +3,7 @@
 use super::deeper::folders;
 use super::kind::Kind;
 use super::reading::CLASS_NAME;
-use super::scan::{OWN, slashed};
+use super::scan::{OWN, children, slashed};
 use super::{folder, oxford};
 use crate::crop::PictureSize;
 use crate::error::{counted, first_few, joined, shown};
@@ -192,14 +192,10 @@ fn bears_marks(dir: &Path, kind: Kind) -> bool {
     }
 }
 
-/// The names in a folder; empty if it cannot be read.
-fn entries(dir: &Path) -> impl Iterator<Item = String> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok())
-}
-
 fn has_caption_list(annotations: &Path) -> bool {
-    entries(annotations).any(|name| name.starts_with("captions_") && name.ends_with(".json"))
+    let mut names =
+        children(annotations).filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+    names.any(|name| name.starts_with("captions_") && name.ends_with(".json"))
 }
 
 #[cfg(test)]

@@ -35,9 +35,9 @@ pub(crate) use lists::{Labels, MAX_LIST, names};
 pub use painted::is_painted;
 pub(crate) use reading::LEAVE_OUT;
 pub use reading::{Reading, Uncaptioned};
-pub(crate) use scan::{files, names_picture, slashed, stem};
 #[cfg(feature = "fetch")] // for what is fetched and unpacked
-pub(crate) use scan::{is_foreign, pictures};
+pub(crate) use scan::is_foreign;
+pub(crate) use scan::{files, pictures, slashed, stem};
 pub use scan::{is_passed_over, is_picture};
 
 use crate::dataset::Dataset;

@@ -22,7 +22,7 @@ use super::deeper::{Astray, remedy};
 use super::keys::inside;
 use super::lists::{Absent, Lists, left_out};
 use super::reading::{LEAVE_OUT, Reading, Uncaptioned};
-use super::scan::{children, files, is_picture, stem};
+use super::scan::{PICTURES, children, files, is_picture, own_name, stem};
 use super::split::{Classes, divide, untested};
 use crate::counted;
 use crate::crop::Orientation;
@@ -170,9 +170,10 @@ fn picture_number(name: &str) -> Option<usize> {
     name.strip_prefix("image_")?.parse().ok()
 }
 
-/// A picture to read: its key, and its split and class if lists give them.
+/// A picture to read: its key, its file if it is there, and its split and class if lists give them.
 struct Wanted {
     key: String,
+    image: Option<PathBuf>,
     split: Option<Split>,
     class: Option<u32>,
 }
@@ -196,12 +197,10 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
     let (mut notes, mut bare) = (Vec::new(), Vec::new());
     let texts = parts.captions()?;
     let mat = if parts.labels.is_file() { parts.mat_labels()? } else { Vec::new() };
-    let root = parts.images.canonicalize().map_err(|e| Error::read(&parts.images, e))?;
     let mut items = Vec::new();
     let mut sides = Vec::new();
-    for Wanted { key, split, class } in wanted(&parts)? {
-        let name = key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name);
-        let image = picture(&root, name)?;
+    for Wanted { key, image, split, class } in wanted(&parts)? {
+        let name = own_name(&key);
         let text = match texts.get(name) {
             Some((folder, text)) => {
                 Some((folder, captions::read(text)?)).filter(|(_, captions)| !captions.is_empty())
@@ -259,27 +258,46 @@ pub fn read(dir: &Path, how: Reading) -> Result<Dataset> {
 
 /// The pictures of the release's lists in their order, or all pictures of the folder by name.
 fn wanted(parts: &Parts) -> Result<Vec<Wanted>> {
-    let mut wanted = Vec::new();
     if !parts.lists.are_there() {
-        for (name, _) in files(&parts.images)? {
-            if let Some((key, extension)) = stem(&name)
-                && is_picture(&extension)
-            {
-                wanted.push(Wanted { key: format!("jpg/{key}"), split: None, class: None });
-            }
-        }
-        return Ok(wanted);
+        return unlisted(&parts.images);
     }
+    let root = parts.images.canonicalize().map_err(|e| Error::read(&parts.images, e))?;
+    let mut wanted = Vec::new();
     for list in parts.lists.read()? {
         for (entry, key) in list.keys.iter().cloned().enumerate() {
-            wanted.push(Wanted { key, split: Some(list.split), class: list.class(entry) });
+            let image = picture(&root, own_name(&key))?;
+            wanted.push(Wanted { key, image, split: Some(list.split), class: list.class(entry) });
         }
     }
     Ok(wanted)
 }
 
+/// All pictures of a folder and of those in it. Captions are found by a picture's name alone, so there may
+/// be one of each.
+fn unlisted(images: &Path) -> Result<Vec<Wanted>> {
+    let mut wanted = Vec::new();
+    let mut seen = BTreeMap::new();
+    for (file, path) in files(images)? {
+        let Some((name, _)) = stem(&file).filter(|(_, extension)| is_picture(extension)) else {
+            continue;
+        };
+        if let Some(before) = seen.insert(own_name(name).to_owned(), file.clone()) {
+            return Err(Error::malformed(
+                images,
+                "two pictures have one name",
+                printable(own_name(name)),
+                ("one file", format!("{} and {}", printable(&before), printable(&file))),
+                "remove one of the two files",
+            ));
+        }
+        let key = format!("jpg/{name}");
+        wanted.push(Wanted { key, image: Some(path), split: None, class: None });
+    }
+    Ok(wanted)
+}
+
 fn picture(root: &Path, name: &str) -> Result<Option<PathBuf>> {
-    for extension in ["jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "webp"] {
+    for extension in PICTURES {
         for extension in [extension, extension.to_uppercase().as_str()] {
             if let Some(path) = inside(root, &format!("{name}.{extension}"))? {
                 return Ok(Some(path));

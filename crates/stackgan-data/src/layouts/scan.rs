@@ -18,6 +18,9 @@ pub(super) const OWN: &str = "prepared";
 const OF_SYSTEMS: [&str; 6] =
     ["@eadir", "#recycle", "__macosx", "$recycle.bin", "system volume information", "lost+found"];
 
+/// The extensions of supported pictures, in lower case.
+pub(super) const PICTURES: [&str; 7] = ["jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "webp"];
+
 /// Every file under `root` by its relative path, with `/` between names.
 ///
 /// Hidden files and folders, those of systems, the folder `prepared` and folders of runs are skipped. Links to folders are not
@@ -112,7 +115,6 @@ pub(crate) fn files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
 ///
 /// # Errors
 /// As [`files`].
-#[cfg(feature = "fetch")] // for what is fetched
 pub(crate) fn pictures(root: &Path) -> Result<usize> {
     Ok(files(root)?.keys().filter(|name| names_picture(name)).count())
 }
@@ -156,7 +158,7 @@ pub(crate) fn stem(name: &str) -> Option<(&str, String)> {
 /// Whether files with this extension, in lower case, are supported pictures.
 #[must_use]
 pub fn is_picture(extension: &str) -> bool {
-    matches!(extension, "jpg" | "jpeg" | "jpe" | "jfif" | "pjpeg" | "png" | "webp")
+    PICTURES.contains(&extension)
 }
 
 /// A relative path with `/` between names on every system.
@@ -165,7 +167,7 @@ pub(crate) fn slashed(path: &Path) -> String {
 }
 
 /// Whether a file of this name is taken for a picture.
-pub(crate) fn names_picture(name: &str) -> bool {
+pub(super) fn names_picture(name: &str) -> bool {
     stem(name).is_some_and(|(_, extension)| is_picture(&extension))
 }
 

@@ -157,10 +157,10 @@ fn legs(drawing: &mut Drawing, spread: f32) {
     for (hip, foot) in [(-10.0, -spread - 2.0), (12.0, spread + 2.0)] {
         let knee = ((hip + foot) / 2.0 - 4.0, 62.0);
         let leg = lines(&[(hip, 42.0), knee, (foot, FOOT - 3.0)]);
-        drawing.limb(leg, 4.6, Ink(LEG, 1.0), Part::Other);
+        drawing.limb(leg, 4.6, Ink(LEG, 1.0));
         for toe in [(12.0, 1.0), (9.0, 3.0), (-8.0, 2.0)] {
             let toes = lines(&[(foot, FOOT - 4.0), (foot + toe.0, FOOT - 2.0 + toe.1)]);
-            drawing.limb(toes, 3.2, Ink(LEG, 1.0), Part::Other);
+            drawing.limb(toes, 3.2, Ink(LEG, 1.0));
         }
     }
 }

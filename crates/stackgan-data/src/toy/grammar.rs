@@ -19,19 +19,6 @@ pub struct Named {
     pub crown: Option<Colour>,
 }
 
-impl Named {
-    /// The colours that either names; `self` takes precedence.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            body: self.body.or(other.body),
-            wing: self.wing.or(other.wing),
-            belly: self.belly.or(other.belly),
-            crown: self.crown.or(other.crown),
-        }
-    }
-}
-
 /// What a noun refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Noun {

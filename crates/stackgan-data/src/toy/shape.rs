@@ -141,9 +141,9 @@ impl Drawing {
         self.push(path, Fill::Flat(ink), Mode::Stroke(width), None);
     }
 
-    /// Strokes `path` as a part of the bird (legs).
-    pub(super) fn limb(&mut self, path: Option<Path>, width: f32, ink: Ink, label: Part) {
-        self.push(path, Fill::Flat(ink), Mode::Stroke(width), Some(label));
+    /// Strokes `path` as a leg, which is none of the named parts.
+    pub(super) fn limb(&mut self, path: Option<Path>, width: f32, ink: Ink) {
+        self.push(path, Fill::Flat(ink), Mode::Stroke(width), Some(Part::Other));
     }
 
     /// Makes `path` a region to which later shapes can be clipped through [`Drawing::clip`].

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use image::ImageFormat;
 
-use crate::captions::{MAX_CAPTION, one_line};
+use crate::captions::{MAX_CAPTION, one, one_line};
 use crate::error::printable;
 use crate::layouts::MAX_LINE;
 
@@ -81,13 +81,8 @@ impl Captions {
     /// # Errors
     /// Says what is wrong with it.
     pub(super) fn add(&mut self, caption: &str) -> Result<(), String> {
-        let check = |caption: &str| match caption.len() {
-            ..=MAX_CAPTION => Ok(()),
-            n => Err(format!("a caption of {n} bytes, {MAX_CAPTION} are the most")),
-        };
-        check(caption)?;
-        let caption = one_line(caption);
-        check(&caption)?; // escapes make it longer
+        let caption = one(caption)
+            .map_err(|n| format!("a caption of {n} bytes, {MAX_CAPTION} are the most"))?;
         self.bytes += caption.len();
         if self.bytes as u64 > MAX_LINE / 4 {
             return Err(format!("more than {} bytes of captions", MAX_LINE / 4));

@@ -85,7 +85,8 @@ fn metadata_that_claims_too_much() {
     is_refused(&schema(4001, &deep[56_000..]), "at most 16 deep");
     is_refused(&schema(1 << 31, &[group("r", 1)]), "a list within the header");
     is_refused(&schema(2, &[group("r", 1), leaf(&"n".repeat(2000), None)]), "at most 1024 bytes");
-    let nested = (0..100).fold(Struct::default(), |inner, _| Struct::default().structure(1, inner));
+    let nested =
+        (0..100).fold(Struct::default(), |inner, _| Struct::default().structure(14, inner));
     is_refused(&with_footer(&[], &nested.end()), "structures at most 16 deep");
     let groups = Struct::default()
         .int(1, 2)
@@ -93,6 +94,60 @@ fn metadata_that_claims_too_much() {
         .long(3, 1)
         .list(4, (12, u64::MAX), &[]);
     is_refused(&with_footer(&[], &groups.end()), "a list within the header");
+}
+
+/// The crate that decodes reads a field by its number, whatever kind of value the file says it has.
+#[test]
+fn fields_of_other_kinds_are_refused() {
+    let _turn = turn();
+    let kinds = "kinds of parquet.thrift";
+    let start = || Struct::default().int(1, 2);
+    is_refused(&with_footer(&[], &start().long(2, 1 << 40).end()), kinds);
+    let holds = Struct::default().int(3, 0).binary(4, b"r").long(5, i32::MAX.into()).end();
+    let columns = |first: Vec<u8>| start().list(2, (12, 2), &[first, leaf("a", None)]);
+    is_refused(&with_footer(&[], &columns(holds).long(3, 1).end()), kinds);
+    // A blob that would be read as the rest of its structure, with other columns.
+    let blob = Struct::default().binary(2, b"\x00\x00").end();
+    let rows = columns(group("r", 1)).long(3, 1).list(4, (12, 1), &[blob]);
+    is_refused(&with_footer(&[], &rows.end()), kinds);
+    // Fields whose numbers are written in full: 65538, which the crate cuts to 2, and 1 again.
+    for number in [&[0x84, 0x80, 0x08][..], &[2]] {
+        let footer = [&start().end()[..2], &[0x09], number, &[0x0c, 0]].concat();
+        is_refused(&with_footer(&[], &footer), "fields in their order");
+    }
+    let (image, text) = two(b"two");
+    let page = |more: Vec<u8>, dictionary: bool| {
+        let page = Page { more, dictionary, ..image.clone() };
+        file(Claims::of(2), &[page, image.clone()], from_ref(&text))
+    };
+    let two_values = |claims: i64| Struct::default().int(1, claims).int(2, 0).end();
+    // Behind a dictionary's own facts, those of a page of two values.
+    is_refused(&page([vec![0x1c], two_values(2)].concat(), true), "a page of one kind");
+    // A page of values whose kind says a dictionary, in a second field of the same number.
+    let strange = Page { more: vec![0x05, 2, 4], ..image.clone() };
+    is_refused(&file(Claims::of(2), &[strange], from_ref(&text)), "fields in their order");
+    let other = Page { says: Some(2), ..image.clone() };
+    let other = file(Claims::of(2), &[other], from_ref(&text));
+    is_refused(&other, "facts about a page of its kind, found others, kind 2");
+}
+
+/// As some write them: an empty list without a kind, and the number of a field in full where it need not be
+/// (the crate of Thrift for Rust writes 15 after 0 in full, which is the type of half precision).
+#[test]
+fn other_ways_of_writing_are_read() {
+    let _turn = turn();
+    let (image, text) = two(b"two");
+    let bytes = file(Claims::of(2), from_ref(&image), from_ref(&text));
+    let (body, end) = bytes.split_at(bytes.len() - 8);
+    let length = u32::from_le_bytes(end[..4].try_into().unwrap()) as usize;
+    let (body, footer) = body.split_at(body.len() - length);
+    let plain = leaf("text", Some(0));
+    let at = footer.windows(plain.len()).position(|window| window == plain).unwrap();
+    let (before, after) = footer.split_at(at + plain.len() - 1);
+    // Field 10 of the column, the union of types, with its field 1; then an unknown field 14.
+    let typed = [before, &[0x4c, 0x0c, 2, 0, 0], after].concat();
+    let footer = [&typed[..typed.len() - 1], &[0xa9, 0, 0]].concat();
+    assert_eq!(read_well(&with_footer(&body[4..], &footer)), 2);
 }
 
 #[test]
@@ -120,8 +175,7 @@ fn pages_that_claim_too_much() {
     is_refused(&pages(Page { encoding: 6, ..image.clone() }), "encoding DELTA_LENGTH_BYTE_ARRAY");
     is_refused(&pages(Page { values: 1, ..image.clone() }), "a value for each row");
     let dictionary = Page { dictionary: true, values: i32::MAX.into(), ..image.clone() };
-    let numbers =
-        Page { encoding: 8, unpacked: 3, values: 2, dictionary: false, body: vec![1, 4, 0] };
+    let numbers = Page { encoding: 8, unpacked: 3, body: vec![1, 4, 0], ..image.clone() };
     let of_two = Page { values: 2, ..dictionary.clone() };
     let both =
         |dictionary: Page| file(Claims::of(2), &[dictionary, numbers.clone()], from_ref(&text));
@@ -144,7 +198,15 @@ fn a_file_that_unpacks_to_too_much() {
     let dictionary = Page { dictionary: true, ..Page::plain(&[&picture]) };
     // A run of the number 0: its length twice, in a number of one bit.
     let run = vec![1, (rows << 1 & 0x7f | 0x80) as u8, (rows >> 6) as u8, 0];
-    let numbers = Page { encoding: 8, unpacked: 4, values: rows, dictionary: false, body: run };
+    let numbers = Page {
+        encoding: 8,
+        unpacked: 4,
+        values: rows,
+        dictionary: false,
+        says: None,
+        more: Vec::new(),
+        body: run,
+    };
     let texts = vec![&b"a"[..]; rows as usize];
     let bytes = file(Claims::of(rows), &[dictionary, numbers], &[Page::plain(&texts)]);
     is_refused(&bytes, "the file unpacks to too much");

@@ -94,6 +94,10 @@ pub(crate) struct Page {
     pub(crate) values: i64,
     pub(crate) encoding: i64,
     pub(crate) dictionary: bool,
+    /// Its kind, if the header says another one.
+    pub(crate) says: Option<i64>,
+    /// Fields of the header behind those.
+    pub(crate) more: Vec<u8>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -103,12 +107,20 @@ impl Page {
         let body: Vec<u8> =
             values.iter().flat_map(|v| [&(v.len() as u32).to_le_bytes()[..], v].concat()).collect();
         let (unpacked, values) = (body.len() as i64, values.len() as i64);
-        Self { unpacked, values, encoding: 0, dictionary: false, body }
+        Self {
+            unpacked,
+            values,
+            encoding: 0,
+            dictionary: false,
+            says: None,
+            more: Vec::new(),
+            body,
+        }
     }
 
     fn bytes(&self) -> Vec<u8> {
         let header = Struct::default()
-            .int(1, if self.dictionary { 2 } else { 0 })
+            .int(1, self.says.unwrap_or(if self.dictionary { 2 } else { 0 }))
             .int(2, self.unpacked)
             .int(3, self.body.len() as i64);
         let inner = Struct::default().int(1, self.values).int(2, self.encoding);
@@ -116,7 +128,7 @@ impl Page {
             true => header.structure(7, inner),
             false => header.structure(5, inner.int(3, 3).int(4, 3)),
         };
-        [header.end(), self.body.clone()].concat()
+        [header.bytes, self.more.clone(), vec![0], self.body.clone()].concat()
     }
 }
 

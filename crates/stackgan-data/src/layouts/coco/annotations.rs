@@ -1,7 +1,7 @@
 //! COCO's annotations, `captions_*.json`, read as a stream. Only names, numbers and captions are
 //! kept.
 
-use crate::captions::{MAX_CAPTION, one_line};
+use crate::captions::one;
 use crate::error::printable;
 use crate::layouts::checked_key;
 use crate::{Error, Result};
@@ -137,10 +137,8 @@ impl<'de> Visitor<'de> for Document<'_> {
                     captions = true;
                     let mut place = self.0.captions.len() as u64;
                     map.next_value_seed(Each::new(|Caption { image_id, caption }| {
-                        let caption = one_line(&caption);
-                        if caption.len() > MAX_CAPTION {
-                            return Err(format!("a caption of {} bytes", caption.len()));
-                        }
+                        let caption =
+                            one(&caption).map_err(|n| format!("a caption of {n} bytes"))?;
                         self.0.captions.insert((image_id, place), caption.into());
                         place += 1;
                         Ok(())

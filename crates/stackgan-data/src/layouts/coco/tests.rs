@@ -89,7 +89,23 @@ fn a_picture_is_that_of_its_own_split() {
     assert_eq!(std::fs::read(image).unwrap(), b"x");
     let val = TRAIN.replace("COCO_train2014_b", "other");
     put(&dir, "annotations/captions_val2014.json", val.as_bytes());
-    assert!(error(&dir).contains("\"COCO_train2014_a.jpg\" in both"), "{}", error(&dir));
+    assert!(error(&dir).contains("found COCO_train2014_a.jpg"), "{}", error(&dir));
+}
+
+/// What joins captions, embeddings and records is the name without its extension.
+#[test]
+fn names_that_differ_in_their_extension_alone_are_refused() {
+    let dir = downloaded();
+    let val = r#"{"annotations": [{"image_id": 1, "caption": "v"}, {"image_id": 2, "caption": "w"}],
+        "images": [{"id": 1, "file_name": "v.jpg"}, {"id": 2, "file_name": "v.png"}]}"#;
+    put(&dir, "annotations/captions_val2014.json", val.as_bytes());
+    put(&dir, "val2014/v.png", b"x");
+    assert!(error(&dir).contains("two pictures have one name"), "{}", error(&dir));
+    let val = val.replace("v.png", "v1.0/w");
+    put(&dir, "annotations/captions_val2014.json", val.as_bytes());
+    put(&dir, "val2014/v1.0/w", b"x");
+    let data = read(dir.path(), Reading::default()).unwrap();
+    assert_eq!(data.items[3].key, "v1.0/w");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::header::{self, Unclear, bare, named, separator};
 use super::quotes::{self, Fault};
-use crate::captions::{MAX_CAPTION, one_line};
+use crate::captions::{MAX_CAPTION, one};
 use crate::counted;
 use crate::dataset::{BoundingBox, Split};
 use crate::error::{first_few, joined, printable, untrue};
@@ -419,16 +419,15 @@ impl Facts<'_> {
         checked_key(name, place.file, place.row)?;
         let row = rows.entry(name.to_owned()).or_default();
         for caption in self.captions {
-            let caption = one_line(&caption);
-            if caption.len() > MAX_CAPTION {
-                let what = format!("caption of row {} is too long", place.row);
-                let expected = format!("at most {MAX_CAPTION} bytes");
-                let found = format!("{} bytes", caption.len());
-                let error = place.refuse(&what, &expected, &found);
-                unread.entry(name.to_owned()).or_insert(error);
-                continue;
+            match one(&caption) {
+                Ok(caption) => row.captions.push(caption),
+                Err(n) => {
+                    let what = format!("caption of row {} is too long", place.row);
+                    let expected = format!("at most {MAX_CAPTION} bytes");
+                    let error = place.refuse(&what, &expected, &format!("{n} bytes"));
+                    unread.entry(name.to_owned()).or_insert(error);
+                }
             }
-            row.captions.push(caption);
         }
         let split = self.split.map(|name| {
             side(name).ok_or_else(|| {

@@ -61,6 +61,28 @@ fn without_lists_a_fifth_of_the_classes_is_kept() {
     assert_eq!(read(dir.path(), Reading::default()).unwrap(), data);
 }
 
+/// Without lists, pictures may lie in folders of `jpg`; two of one name would both get its captions.
+#[test]
+fn pictures_in_folders_are_read_where_they_lie() {
+    let dir = folder();
+    let name = "image_00001.jpg";
+    std::fs::create_dir(dir.path().join("jpg/part")).unwrap();
+    let moved = dir.path().join("jpg/part").join(name);
+    std::fs::rename(dir.path().join("jpg").join(name), &moved).unwrap();
+    let data = read(dir.path(), Reading::default()).unwrap();
+    let item = data.items.iter().find(|item| item.key == "jpg/part/image_00001").unwrap();
+    assert_eq!((&item.image, &*item.captions[0]), (&moved.canonicalize().unwrap(), "one of 1"));
+    for other in ["jpg/image_00001.jpg", "jpg/part/image_00001.png"] {
+        let file = put(&dir, other, b"another");
+        let error = read(dir.path(), Reading::default()).unwrap_err().to_string();
+        assert!(
+            error.contains("two pictures have one name") && error.contains("part/image_00001.jpg"),
+            "{error}"
+        );
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
 #[test]
 fn reed_s_list_and_the_release_s_lists_decide() {
     let dir = folder();

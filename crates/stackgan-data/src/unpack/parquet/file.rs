@@ -16,6 +16,7 @@ use parquet::file::reader::SerializedPageReader;
 
 use super::boundary::{AGAIN, caught};
 use super::thrift::{self, Flaw, PageKind};
+use crate::archive::may_unpack_to;
 use crate::error::printable;
 use crate::positional::read_exact_at;
 use crate::{Error, Result};
@@ -33,10 +34,6 @@ const GUESS: u64 = 4096;
 
 /// Maximum size of an unpacked page, in bytes.
 const PAGE: u64 = 1 << 30;
-/// Maximum ratio of the unpacked size of a page to its size in the file, as for archives.
-const RATIO: u64 = 20;
-/// Unpacked size, in bytes, that even the smallest page may have.
-const FLOOR: u64 = 1 << 20;
 /// Maximum number of values in the lists of one group of rows.
 const LISTED: u64 = 1 << 20;
 
@@ -156,7 +153,7 @@ impl<'a> Open<'a> {
             if packed > end - at {
                 return Err(("a page within its column", format!("{packed} bytes")));
             }
-            if unpacked > PAGE.min(packed.saturating_mul(RATIO).max(FLOOR)) {
+            if unpacked > PAGE.min(may_unpack_to(packed)) {
                 let expected = "a page of at most 1 GiB and 20 times its size in the file";
                 return Err((expected, format!("{unpacked} bytes, of {packed}")));
             }

@@ -14,6 +14,7 @@ mod boundary;
 mod cells;
 mod file;
 mod schema;
+mod structures;
 mod thrift;
 
 use std::path::Path;
@@ -22,17 +23,13 @@ use parquet::data_type::ByteArrayType;
 
 use super::columns::{Columns, Found};
 use super::sample::{self, Captions, Content, Entry, Picture, Sample};
+use crate::archive::may_unpack_to;
 use crate::error::printable;
 use crate::{Error, Result};
 use boundary::AGAIN;
 use cells::{Cells, Label, Labels};
 use file::Open;
 use schema::Chosen;
-
-/// The bytes of a file's pictures may be unpacked to at most this many times its size.
-const RATIO: u64 = 20;
-/// Number of bytes of pictures that even the smallest file may have.
-const FLOOR: u64 = 1 << 20;
 
 /// A Parquet file whose columns are chosen.
 #[derive(Debug)]
@@ -88,7 +85,7 @@ impl<'a> Shard<'a> {
     /// When the file is damaged, holds paths instead of pictures, or unpacks to more than a file
     /// of its size can; those of `take`.
     pub fn read(&self, take: &mut dyn FnMut(Entry<'_>, u64) -> Result<()>) -> Result<()> {
-        let mut left = self.open.length.saturating_mul(RATIO).max(FLOOR);
+        let mut left = may_unpack_to(self.open.length);
         let rows = self.open.metadata.file_metadata().num_rows().max(1) as u64;
         let mut row = 0_u64;
         for (group, facts) in self.open.metadata.row_groups().iter().enumerate() {

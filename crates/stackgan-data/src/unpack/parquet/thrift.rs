@@ -2,7 +2,10 @@
 //! "Thrift compact protocol"; parquet-format, `parquet.thrift`).
 //!
 //! The crate reserves memory for as many columns and bytes as a header claims, and follows the nesting of columns with
-//! its stack: a small file could end the program. So the headers are walked here first.
+//! its stack: a small file could end the program. So the headers are walked here first, as it walks them
+//! (`structures`).
+
+use super::structures::{FILE, PAGE, Shape};
 
 /// Maximum depth of structures, and of columns in columns.
 const DEPTH: usize = 16;
@@ -31,10 +34,12 @@ pub(super) const ENDS: &str = "a whole header";
 /// no list is longer than the bytes that are there.
 pub(super) fn check_footer(bytes: &[u8]) -> Step<()> {
     let mut at = Cursor { bytes, at: 0 };
+    at.check(&FILE, Kind::Struct, DEPTH)?;
+    at.at = 0;
     let mut last = 0;
     while let Some((id, kind)) = at.field(&mut last)? {
-        match (id, kind) {
-            (2, Kind::List) => check_columns(&mut at)?,
+        match id {
+            2 => check_columns(&mut at)?,
             _ => at.skip(kind, DEPTH)?,
         }
     }
@@ -43,22 +48,22 @@ pub(super) fn check_footer(bytes: &[u8]) -> Step<()> {
 
 /// Checks the list of columns, in which each is followed by those that it holds.
 fn check_columns(at: &mut Cursor<'_>) -> Step<()> {
-    let (kind, n) = at.list()?;
-    if kind != Kind::Struct || n > COLUMNS {
-        return flaw("a list of at most 4096 columns", format!("{n} entries of kind {kind:?}"));
+    let (_, n) = at.list()?;
+    if n > COLUMNS {
+        return flaw("a list of at most 4096 columns", n.to_string());
     }
     let mut open: Vec<usize> = vec![1];
     for _ in 0..n {
         let (mut last, mut holds) = (0, 0);
         while let Some((id, kind)) = at.field(&mut last)? {
-            match (id, kind) {
-                (4, Kind::Binary) => match at.binary()?.len() {
+            match id {
+                4 => match at.binary()?.len() {
                     0..=NAME => {}
                     bytes => {
                         return flaw("names of columns of at most 1024 bytes", bytes.to_string());
                     }
                 },
-                (5, Kind::I32) => holds = at.number()?,
+                5 => holds = at.number()?,
                 _ => at.skip(kind, DEPTH)?,
             }
         }
@@ -117,25 +122,31 @@ const ENCODINGS: [i64; 3] = [0, 2, 8];
 /// expects [`ENDS`].
 pub(super) fn page(bytes: &[u8]) -> Step<Page> {
     let mut at = Cursor { bytes, at: 0 };
+    at.check(&PAGE, Kind::Struct, DEPTH)?;
+    at.at = 0;
     let (mut page, mut last) = (Page::default(), 0);
+    let (mut said, mut own) = (None, None); // its kind, and the field for pages of a kind
     while let Some((id, kind)) = at.field(&mut last)? {
-        match (id, kind) {
-            (2, Kind::I32) => page.unpacked = at.size()?,
-            (3, Kind::I32) => page.packed = at.size()?,
-            (5 | 7 | 8, Kind::Struct) => {
-                page.kind = if id == 7 { PageKind::Dictionary } else { PageKind::Data };
+        match id {
+            1 => said = Some(at.number()?),
+            2 => page.unpacked = at.size()?,
+            3 => page.packed = at.size()?,
+            5 | 7 | 8 => {
+                if own.replace(id).is_some() {
+                    return flaw("a page of one kind", "two kinds");
+                }
                 let (mut last, mut levels) = (0, 0_u64);
                 while let Some((inner, kind)) = at.field(&mut last)? {
-                    match (id, inner, kind) {
-                        (_, 1, Kind::I32) => page.values = at.size()?,
-                        (5 | 7, 2, Kind::I32) | (8, 4, Kind::I32) => {
+                    match (id, inner) {
+                        (_, 1) => page.values = at.size()?,
+                        (5 | 7, 2) | (8, 4) => {
                             let encoding = at.number()?;
                             if !ENCODINGS.contains(&encoding) {
                                 return flaw(PLAIN, format!("encoding {}", name(encoding)));
                             }
                         }
                         // Lengths of the levels of a page of the second version.
-                        (8, 5 | 6, Kind::I32) => levels += at.size()?,
+                        (8, 5 | 6) => levels += at.size()?,
                         _ => at.skip(kind, DEPTH)?,
                     }
                 }
@@ -146,6 +157,15 @@ pub(super) fn page(bytes: &[u8]) -> Step<Page> {
             _ => at.skip(kind, DEPTH)?,
         }
     }
+    page.kind = match (said, own) {
+        (Some(0), Some(5)) | (Some(3), Some(8)) => PageKind::Data,
+        (Some(2), Some(7)) => PageKind::Dictionary,
+        (Some(1), None) => PageKind::Other, // an index
+        (said, _) => {
+            let said = said.map_or("none".to_owned(), |said| said.to_string());
+            return flaw("facts about a page of its kind", format!("others, kind {said}"));
+        }
+    };
     page.header = at.at;
     Ok(page)
 }
@@ -166,7 +186,7 @@ fn name(encoding: i64) -> String {
 
 /// The kinds of values. A boolean in a structure has no bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Bool,
     Byte,
     I16,
@@ -245,15 +265,19 @@ impl<'a> Cursor<'a> {
         self.take(usize::try_from(n).unwrap_or(usize::MAX))
     }
 
-    /// The number and kind of the next field of a structure; `None` at its end.
+    /// The number and kind of the next field of a structure; `None` at its end. Their numbers
+    /// rise.
     fn field(&mut self, last: &mut i64) -> Step<Option<(i64, Kind)>> {
         let head = self.byte()?;
         if head & 0x0f == 0 {
             return Ok(None);
         }
         *last = match head >> 4 {
-            0 => self.number()?,
-            delta => last.saturating_add(i64::from(delta)),
+            0 => match self.number()? {
+                full if full > *last && i16::try_from(full).is_ok() => full,
+                other => return flaw("fields in their order", format!("field {other}")),
+            },
+            delta => *last + i64::from(delta),
         };
         Ok(Some((*last, Kind::of(head & 0x0f)?)))
     }
@@ -261,6 +285,9 @@ impl<'a> Cursor<'a> {
     /// The kind and number of the elements of a list.
     fn list(&mut self) -> Step<(Kind, usize)> {
         let head = self.byte()?;
+        if head == 0 {
+            return Ok((Kind::Byte, 0)); // how some write an empty list
+        }
         let n = match head >> 4 {
             15 => usize::try_from(self.varint()?).unwrap_or(usize::MAX),
             n => usize::from(n),
@@ -271,6 +298,28 @@ impl<'a> Cursor<'a> {
             return flaw("a list within the header", format!("{n} elements of kind {kind:?}"));
         }
         Ok((kind, n))
+    }
+
+    /// Skips a value, and checks that it has a form.
+    fn check(&mut self, shape: &Shape, kind: Kind, depth: usize) -> Step<()> {
+        match (shape, kind) {
+            (Shape::Of(form), kind) if *form == kind => self.skip(kind, depth),
+            (Shape::Each(form), Kind::List) => {
+                let (kind, n) = self.list()?;
+                (0..n).try_for_each(|_| self.check(form, kind, depth))
+            }
+            (Shape::Fields(fields), Kind::Struct) => {
+                let mut last = 0;
+                while let Some((id, kind)) = self.field(&mut last)? {
+                    match fields.iter().find(|(own, _)| *own == id) {
+                        Some((_, form)) => self.check(form, kind, depth)?,
+                        None => self.skip(kind, depth)?,
+                    }
+                }
+                Ok(())
+            }
+            _ => flaw("values of the kinds of parquet.thrift", format!("{kind:?}")),
+        }
     }
 
     fn skip(&mut self, kind: Kind, depth: usize) -> Step<()> {
