@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 use stackgan_core::noise::{Noise, Stream};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Number of resamples for the interval of a mean.
 pub const REPLICATES: usize = 1000;
@@ -16,6 +16,10 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// Largest number of statistics that are computed at a time.
 const AT_ONCE: usize = 4;
+
+/// Largest number of replicates of a statistic, and of rows of one of its sides.
+const MOST_REPLICATES: usize = 1 << 20;
+const MOST_ROWS: usize = 1 << 28;
 
 /// The steps of [`Stream::Bootstrap`] for means and for other statistics.
 const MEANS: u64 = 0;
@@ -103,7 +107,7 @@ pub struct Side {
 /// much memory. Returns `None` for fewer than five replicates or rows, and if `s` is not finite.
 ///
 /// # Errors
-/// Errors of `statistic`.
+/// [`Error::Input`] for more than 2^20 replicates or 2^28 rows of a side; errors of `statistic`.
 pub fn of_statistic(
     value: f64,
     sides: [Side; 2],
@@ -114,6 +118,15 @@ pub fn of_statistic(
     let [first, second] = sides;
     if replicates < 5 || first.kept < 5 || second.kept < 5 {
         return Ok(None);
+    }
+    let rows = [first, second].map(|side| side.count.max(side.kept));
+    if replicates > MOST_REPLICATES || rows.iter().any(|rows| *rows > MOST_ROWS) {
+        return Err(Error::Input {
+            measure: "a bootstrap interval",
+            expected: format!("at most {MOST_REPLICATES} samples of {MOST_ROWS} rows a side"),
+            found: format!("{replicates} samples of {} and {} rows", rows[0], rows[1]),
+            remedy: "draw fewer samples; check how many pictures the statistics are said to be of",
+        });
     }
     let draw = |replicate: usize| {
         let indices = |Side { count, kept }: Side, side: u64| -> Vec<u32> {
@@ -221,6 +234,10 @@ mod tests {
         assert!(of_statistic(0.0, few, 200, noise, |_, _| Ok(0.0)).unwrap().is_none());
         let nine = [side(9, 9); 2];
         assert!(of_statistic(0.0, nine, 20, noise, |_, _| Ok(f64::INFINITY)).unwrap().is_none());
+        let vast = [side(9, 9), side(usize::MAX, 9)];
+        for (sides, replicates) in [(nine, usize::MAX), (vast, 20)] {
+            assert!(of_statistic(0.0, sides, replicates, noise, |_, _| Ok(0.0)).is_err());
+        }
     }
 
     /// Few replicates know the deviation badly.

@@ -67,7 +67,8 @@ impl Comparison<'_> {
     /// alone. At most four samples are in memory at a time, about 170 MB each with 2048 features.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if the sides have different widths.
+    /// [`Error::Input`](crate::Error::Input) if the sides have different widths, or for more
+    /// `replicates` or rows than [`bootstrap::of_statistic`] takes.
     pub fn frechet(
         &self,
         (moments, rows): (&Moments, Option<&Rows>),
@@ -75,7 +76,8 @@ impl Comparison<'_> {
     ) -> Result<Measured> {
         let all = rows.filter(|rows| rows.len() as u64 == moments.count());
         let reference = match all.filter(|rows| rows.len() <= rows.width()) {
-            // Fewer rows than features: no eigenvectors are needed.
+            // No more rows than features: they are a root themselves, narrower than one that
+            // would have to be factored from the covariance, which is singular.
             Some(rows) => Reference::of_rows(rows)?,
             None => Reference::new(moments),
         };

@@ -21,6 +21,9 @@ use stackgan_core::noise::Noise;
 /// Number of splits in the references.
 pub const SPLITS: usize = 10;
 
+/// Largest number of sums, of which each split has one for each class.
+const MOST_SUMS: usize = 1 << 22;
+
 /// A measured inception score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InceptionScore {
@@ -67,14 +70,19 @@ impl Scoring {
     /// Prepares the score of `total` pictures with `classes` classes, split in their order.
     ///
     /// # Errors
-    /// [`Error::Input`] if there are fewer pictures than splits, no splits or no classes.
+    /// [`Error::Input`] if there are fewer pictures than splits, no splits or no classes, or more
+    /// than 2^22 splits times classes.
     pub fn new(classes: usize, total: usize, splits: usize) -> Result<Self> {
         if splits == 0 || total < splits || classes == 0 {
             let expected = format!("{} pictures or more, and classes", splits.max(1));
             return Err(unfit(expected, format!("{total}, and {classes} classes")));
         }
+        if splits.checked_mul(classes).is_none_or(|sums| sums > MOST_SUMS) {
+            let expected = format!("at most {MOST_SUMS} splits times classes");
+            return Err(unfit(expected, format!("{splits} splits and {classes} classes")));
+        }
         let split = |i: usize| Split {
-            end: (i + 1) * total / splits,
+            end: ((i as u128 + 1) * total as u128 / splits as u128) as usize,
             count: 0,
             sums: vec![0.0; classes],
             negentropy: 0.0,
@@ -184,6 +192,12 @@ mod tests {
         scoring.push(&[0.0, 1.0])?;
         assert!(scoring.push(&[0.0, 1.0]).is_err());
         assert!(Scoring::new(2, 2, 1)?.finish().is_err());
+        let mut endless = Scoring::new(1, usize::MAX, 2)?;
+        endless.push(&[0.0])?;
+        assert!(endless.finish().is_err());
+        for (classes, splits) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX)] {
+            assert!(Scoring::new(classes, usize::MAX, splits).is_err());
+        }
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! The kernel distance: the squared maximum mean discrepancy with a cubic kernel. With Inception
 //! features it is the KID.
 //!
-//! The estimate is unbiased: its expected value does not depend on the number of pictures, and for
-//! equal distributions it is below zero as often as above.
+//! The estimate is unbiased: its expected value does not depend on the number of pictures, and is
+//! zero for equal distributions, so that an estimate may be below zero.
 //!
 //! Source: Bińkowski et al., "Demystifying MMD GANs" (2018); reference: torch-fidelity (100 subsets
 //! of 1000).
@@ -19,6 +19,8 @@ use crate::{Error, Result};
 pub const SUBSETS: usize = 100;
 /// Number of rows in a subset, if there are that many.
 pub const SUBSET: usize = 1000;
+/// Largest number of subsets.
+const MOST_SUBSETS: usize = 1 << 20;
 
 /// A measured kernel distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,11 +76,19 @@ pub fn polynomial_mmd(x: &Rows, y: &Rows) -> Result<f64> {
 /// smaller side has.
 ///
 /// # Errors
-/// As [`polynomial_mmd`].
+/// As [`polynomial_mmd`]; [`Error::Input`] for more than 2^20 subsets, unless all rows are used.
 pub fn kid(x: &Rows, y: &Rows, subsets: usize, noise: Noise) -> Result<Kid> {
     let size = SUBSET.min(x.len()).min(y.len());
     // If all rows of both sides are used, every subset is the same.
     let subsets = if size == x.len() && size == y.len() { 1 } else { subsets.max(1) };
+    if subsets > MOST_SUBSETS {
+        return Err(Error::Input {
+            measure: "a kernel distance",
+            expected: format!("at most {MOST_SUBSETS} subsets"),
+            found: subsets.to_string(),
+            remedy: "ask for fewer subsets",
+        });
+    }
     let estimates = (0..subsets).into_par_iter().map(|i| {
         let part = |rows: &Rows, side: u64| {
             let mut order: Vec<u32> = (0..rows.len() as u32).collect();
@@ -171,5 +181,11 @@ mod tests {
     fn one_row_is_refused() {
         assert!(polynomial_mmd(&rows(1, 1, 0.0), &rows(1, 5, 0.0)).is_err());
         assert!(kid(&rows(1, 0, 0.0), &rows(1, 5, 0.0), 3, Noise::new(0)).is_err());
+    }
+
+    #[test]
+    fn endless_subsets_are_refused() {
+        let of = |subsets| kid(&rows(1, 5, 0.0), &rows(2, 4, 0.0), subsets, Noise::new(0));
+        assert!(of(2).is_ok() && of(MOST_SUBSETS + 1).is_err() && of(usize::MAX).is_err());
     }
 }

@@ -135,6 +135,7 @@ impl Moments {
 pub struct Running {
     count: u64,
     waiting: Rows,
+    /// The mean of the first block; empty, as both sums are, until there is one.
     shift: Vec<f64>,
     sum: Vec<f64>,
     /// Panel `p`: rows from `PANEL p` on, columns `PANEL p..PANEL (p + 1)` of the sum of products.
@@ -146,15 +147,12 @@ impl Running {
     /// counts as 1.
     #[must_use]
     pub fn new(width: usize) -> Self {
-        let width = width.max(1);
-        let starts = (0..width).step_by(PANEL);
-        let panels = starts.map(|start| DMatrix::zeros(width - start, PANEL.min(width - start)));
         Self {
             count: 0,
             waiting: Rows::new(width),
             shift: Vec::new(),
-            sum: vec![0.0; width],
-            panels: panels.collect(),
+            sum: Vec::new(),
+            panels: Vec::new(),
         }
     }
 
@@ -167,7 +165,7 @@ impl Running {
     /// Adds one row.
     ///
     /// # Errors
-    /// [`Error::Input`] if it has another width.
+    /// [`Error::Input`] if it has another width, or a number that is not finite.
     pub fn push(&mut self, row: &[f32]) -> Result<()> {
         self.waiting.push(row)?;
         if self.waiting.len() == BLOCK {
@@ -185,6 +183,10 @@ impl Running {
         let mut block = self.waiting.columns();
         if self.shift.is_empty() {
             self.shift = block.row_iter().map(|row| row.sum() / n as f64).collect();
+            let width = self.shift.len();
+            let panel = |start: usize| DMatrix::zeros(width - start, PANEL.min(width - start));
+            self.sum = vec![0.0; width];
+            self.panels = (0..width).step_by(PANEL).map(panel).collect();
         }
         for mut column in block.column_iter_mut() {
             for ((v, shift), sum) in column.iter_mut().zip(&self.shift).zip(&mut self.sum) {
@@ -204,7 +206,7 @@ impl Running {
     /// Returns the mean and covariance of all rows.
     ///
     /// # Errors
-    /// [`Error::Input`] for fewer than two rows, or if one of them is not finite.
+    /// [`Error::Input`] for fewer than two rows.
     pub fn finish(mut self) -> Result<Moments> {
         self.settle();
         if self.count < 2 {
@@ -225,10 +227,7 @@ impl Running {
                 }
             }
         }
-        let mean: Vec<f64> = from.iter().zip(&self.shift).map(|(a, b)| a + b).collect();
-        if mean.iter().any(|v| !v.is_finite()) {
-            return Err(unfit("finite features".to_owned(), "others".to_owned()));
-        }
+        let mean = from.iter().zip(&self.shift).map(|(a, b)| a + b).collect();
         Ok(Moments { count: self.count, mean, covariance })
     }
 }
@@ -310,6 +309,9 @@ mod tests {
         assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 0.5, 0.5, 1.0]).is_ok());
         assert!(Moments::from_parts(0, vec![0.0; 2], &[1.0, 1.0, 1.0, 1.0]).is_ok());
         assert!(Running::new(2).push(&[0.0; 3]).is_err());
+        // Memory is taken when rows come.
+        assert!(Running::new(usize::MAX).push(&[0.0; 3]).is_err());
+        assert!(Running::new(usize::MAX).finish().is_err());
         // As of rows, a width of 0 counts as 1.
         let mut narrow = Running::new(0);
         [[1.0], [2.0], [3.0]].iter().for_each(|row| narrow.push(row).unwrap());

@@ -42,7 +42,8 @@ pub fn scales(width: usize, height: usize) -> usize {
 /// [`Error::Input`] if the sizes differ, are smaller than the window, or are not those of the pixels.
 pub fn ms_ssim(a: &Picture, b: &Picture) -> Result<f64> {
     let scales = scales(a.width, a.height);
-    let are_whole = [a, b].iter().all(|p| p.rgb.len() / 3 == p.width * p.height);
+    let bytes = |p: &Picture| p.width.checked_mul(p.height)?.checked_mul(3);
+    let are_whole = [a, b].iter().all(|p| bytes(p) == Some(p.rgb.len()));
     if (a.width, a.height) != (b.width, b.height) || scales == 0 || !are_whole {
         return Err(Error::Input {
             measure: "a structural similarity",
@@ -184,5 +185,8 @@ mod tests {
         assert!(ms_ssim(&picture(8, |_| 0), &picture(8, |_| 0)).is_err());
         let empty = Picture { width: 64, height: 64, rgb: Vec::new() };
         assert!(ms_ssim(&empty, &empty).is_err());
+        let side = 1usize << (usize::BITS / 2); // whose square is 0
+        let vast = Picture { width: side, height: side, rgb: Vec::new() };
+        assert!(ms_ssim(&vast, &vast).is_err());
     }
 }

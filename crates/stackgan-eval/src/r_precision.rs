@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use candle_core::{DType, Tensor};
 use stackgan_core::noise::{Draws, Noise, Stream};
 
-use crate::bootstrap;
+use crate::bootstrap::{self, Interval};
 use crate::report::Measured;
 use crate::{Error, Result};
 
@@ -27,8 +27,8 @@ const FOLDS: usize = 10;
 pub struct RPrecision {
     /// Fraction of the pictures that were matched correctly, 0 to 1.
     pub mean: f64,
-    /// Standard error of the mean: `sqrt(p (1 - p) / n)`.
-    pub standard_error: f64,
+    /// Its 95 % interval ([`bootstrap::of_share`]); `None` for fewer than five pictures.
+    pub interval: Option<Interval>,
     /// Number of pictures.
     pub count: usize,
     /// Number of texts among which each picture's own must win.
@@ -73,10 +73,9 @@ pub fn r_precision(
     noise: Noise,
 ) -> Result<RPrecision> {
     let right = matched(images, texts, owners, candidates, noise)?;
-    let count = right.len();
-    let mean = right.iter().filter(|right| **right).count() as f64 / count as f64;
-    let standard_error = (mean * (1.0 - mean) / count as f64).sqrt();
-    Ok(RPrecision { mean, standard_error, count, candidates })
+    let (count, won) = (right.len(), right.iter().filter(|right| **right).count());
+    let (mean, interval) = (won as f64 / count as f64, bootstrap::of_share(won, count));
+    Ok(RPrecision { mean, interval, count, candidates })
 }
 
 /// Returns for each picture whether its own text won. The arguments are those of [`r_precision`].
@@ -263,11 +262,13 @@ mod tests {
         let perfect = r_precision(&images, &(&images * 4.0)?, &owners, 2, Noise::new(1))?;
         assert!(perfect.mean > 0.97, "{perfect:?}");
         let blind = r_precision(&images, &random(1, 2000)?, &owners, 10, Noise::new(1))?;
-        assert!((blind.mean - 0.1).abs() < 4.0 * blind.standard_error, "{blind:?}");
-        assert!((blind.standard_error - 0.0067).abs() < 0.001);
+        assert!((blind.mean - 0.1).abs() < 0.027, "{blind:?}"); // four standard errors
+        let Interval { low, high } = blind.interval.unwrap();
+        assert!((high - low - 0.0263).abs() < 0.004, "{blind:?}");
         // Vectors without information win nothing.
         let same = Tensor::ones((2000, 16), DType::F32, &Device::Cpu)?;
-        assert_eq!(r_precision(&same, &same, &owners, 10, Noise::new(1))?.mean, 0.0);
+        let none = r_precision(&same, &same, &owners, 10, Noise::new(1))?;
+        assert_eq!((none.mean, none.interval), (0.0, bootstrap::of_share(0, 2000)));
         Ok(())
     }
 
@@ -295,7 +296,7 @@ mod tests {
         let rows = Tensor::from_slice(&said, said.len(), &Device::Cpu)?;
         let (images, texts) = (random(0, said.len())?, texts.index_select(&rows, 0)?);
         let blind = r_precision(&images, &texts, &owners, 10, Noise::new(1))?;
-        assert!((blind.mean - 0.1).abs() < 4.0 * blind.standard_error, "{blind:?}");
+        assert!((blind.mean - 0.1).abs() < 0.022, "{blind:?}"); // four standard errors
         let error = r_precision(&images, &texts, &owners, 13, Noise::new(1)).unwrap_err();
         assert!(error.to_string().contains("12 different texts of other classes"), "{error}");
         // A text equal to the picture's own is not a rival, even in another class.

@@ -38,7 +38,7 @@ impl Variety {
             value: similarity,
             interval,
             std: None,
-            count: pictures * captions,
+            count: pictures.saturating_mul(captions),
             real: 0,
             how: format!("{captions} caption{plural}, {pairs} pairs each; 1 is no variety"),
             by: format!("{scales} scales"),
@@ -57,7 +57,7 @@ pub fn of_caption(pictures: &[Picture]) -> Result<f64> {
         .flat_map(|(i, a)| pictures.iter().skip(i + 1).map(move |b| (a, b)));
     let pairs: Vec<_> = pairs.collect();
     if pairs.is_empty() {
-        return Err(too_few(pictures.len()));
+        return Err(unfit("a caption with two pictures or more", pictures.len()));
     }
     let similarities = pairs.into_par_iter().map(|(a, b)| ms_ssim(a, b));
     let similarities: Vec<f64> = similarities.collect::<Result<_>>()?;
@@ -67,23 +67,26 @@ pub fn of_caption(pictures: &[Picture]) -> Result<f64> {
 /// Returns the variety given the similarities of some captions with `pictures` pictures each.
 ///
 /// # Errors
-/// [`Error::Input`] if there are no captions.
+/// [`Error::Input`] if there are no captions, or more pictures than have pairs that can be counted.
 pub fn variety(of_captions: &[f64], pictures: usize, noise: Noise) -> Result<Variety> {
     if of_captions.is_empty() {
-        return Err(too_few(0));
+        return Err(unfit("a caption or more", 0));
     }
+    let Some(ordered) = pictures.checked_mul(pictures.saturating_sub(1)) else {
+        return Err(unfit("pictures whose pairs can be counted", pictures));
+    };
     Ok(Variety {
         similarity: bootstrap::mean_and_std(of_captions).0,
         interval: bootstrap::of_mean(of_captions, noise),
         captions: of_captions.len(),
-        pairs: pictures * pictures.saturating_sub(1) / 2,
+        pairs: ordered / 2,
     })
 }
 
-fn too_few(found: usize) -> Error {
+fn unfit(expected: &str, found: usize) -> Error {
     Error::Input {
         measure: "the variety of a caption's pictures",
-        expected: "a caption with two pictures or more".to_owned(),
+        expected: expected.to_owned(),
         found: found.to_string(),
         remedy: "paint each caption with several seeds",
     }
@@ -103,6 +106,8 @@ mod tests {
         assert!(other < 0.8 && (measured.similarity - (1.0 + other) / 2.0).abs() < 1e-12);
         assert_eq!((measured.captions, measured.pairs), (2, 3));
         assert!(of_caption(&[picture(9)]).is_err() && variety(&[], 3, Noise::new(0)).is_err());
+        assert!(variety(&[same], usize::MAX, Noise::new(0)).is_err());
+        assert_eq!(measured.measured(usize::MAX, 3).count, usize::MAX);
         Ok(())
     }
 }

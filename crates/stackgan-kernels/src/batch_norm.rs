@@ -18,7 +18,7 @@ impl Norm<'_> {
     /// Normalises `x (N, C)` or `(N, C, H, W)`; the result has the same shape.
     ///
     /// # Errors
-    /// Wrong ranks or sizes, with the shapes.
+    /// Wrong ranks or sizes, with the shapes; a single value per channel in a part of the batch.
     pub fn apply(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
         let shape = BatchNormShape::new(x)?;
         self.check(shape.channels)?;
@@ -26,7 +26,7 @@ impl Norm<'_> {
         if x.device().is_cuda() && x.dtype() == candle_core::DType::F32 {
             return crate::cuda::batch_norm(x, self, statistics);
         }
-        match (statistics, statistics.parts(shape.images)?) {
+        match (statistics, statistics.parts(shape.images, shape.plane)?) {
             (Statistics::Running, _) => by_running(x, self, &shape),
             (Statistics::OfBatch { .. }, 1) => {
                 let (y, batch) = by_batch(x, self, &shape)?;

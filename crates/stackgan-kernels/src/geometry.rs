@@ -7,6 +7,16 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor, bail};
 
+/// Largest stride and padding, far above those of any real network.
+const LARGEST: usize = 1 << 16;
+
+/// Returns whether memory could hold a value for each element of a tensor of this shape, even if
+/// each took a whole lane of 64 bytes.
+pub(crate) fn fits_memory(dims: &[usize]) -> bool {
+    let bytes = dims.iter().try_fold(64usize, |bytes, &size| bytes.checked_mul(size));
+    bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
+}
+
 /// Returns the four sizes of an `(N, C, H, W)` tensor, all of them above 0.
 pub(crate) fn planes(x: &Tensor, what: &str) -> Result<(usize, usize, usize, usize)> {
     four(x.dims(), what)
@@ -144,17 +154,22 @@ impl Conv2dShape {
         let (images, in_channels, height, width) = four(xs, "conv2d input")?;
         let (out_channels, _, kernel_height, kernel_width) = planes(weight, "conv2d weight")?;
         let ws = weight.dims();
-        if stride == 0 {
-            bail!("conv2d: stride 0 (input {xs:?}, weight {ws:?})");
+        if !(1..=LARGEST).contains(&stride) {
+            bail!("conv2d: stride {stride} out of range (input {xs:?}, weight {ws:?})");
         }
-        // Far above any real network; prevents overflow in the sums below.
-        if padding.largest() > 1 << 16 {
+        if padding.largest() > LARGEST {
             bail!("conv2d: padding out of range: {padding:?} (input {xs:?}, weight {ws:?})");
         }
-        let padded_height = height + padding.top + padding.bottom;
-        let padded_width = width + padding.left + padding.right;
+        let padded_height = height.saturating_add(padding.top + padding.bottom);
+        let padded_width = width.saturating_add(padding.left + padding.right);
         if kernel_height > padded_height || kernel_width > padded_width {
             bail!("conv2d: kernel of weight {ws:?} is larger than input {xs:?} with {padding:?}");
+        }
+        let out_height = (padded_height - kernel_height) / stride + 1;
+        let out_width = (padded_width - kernel_width) / stride + 1;
+        let read = [images, in_channels, padded_height, padded_width];
+        if !fits_memory(&read) || !fits_memory(&[images, out_channels, out_height, out_width]) {
+            bail!("conv2d: no memory holds weight {ws:?} over input {xs:?} with {padding:?}");
         }
         Ok(Self {
             images,
@@ -164,8 +179,8 @@ impl Conv2dShape {
             out_channels,
             kernel_height,
             kernel_width,
-            out_height: (padded_height - kernel_height) / stride + 1,
-            out_width: (padded_width - kernel_width) / stride + 1,
+            out_height,
+            out_width,
             stride,
             pad_height: padding.top,
             pad_width: padding.left,

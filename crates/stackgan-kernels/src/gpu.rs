@@ -1,12 +1,15 @@
 //! Settings for computing on an NVIDIA GPU, one set per process.
 //!
 //! Without the feature `cuda` no GPU can be opened, and the settings have no effect.
+#![allow(unsafe_code, reason = "numbers as their bytes")]
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use candle_core::{DType, Device, Result, Shape, Tensor, WithDType};
+use candle_core::{DType, Device, Result, Shape, Tensor};
+
+use plain::Plain;
 
 /// How feature maps are stored and multiplied on a GPU.
 ///
@@ -56,6 +59,9 @@ pub fn precision() -> Precision {
 
 /// Opens the GPU with the index `ordinal`, counted from 0, and configures its memory for training.
 ///
+/// All threads share its stream. The kernels of this crate refuse a GPU that `Device::new_cuda`
+/// opened, on which each thread has a stream of its own.
+///
 /// # Errors
 /// No such GPU, no driver, or a program built without the feature `cuda`.
 pub fn open(ordinal: usize) -> Result<Device> {
@@ -63,6 +69,15 @@ pub fn open(ordinal: usize) -> Result<Device> {
     return crate::cuda::open(ordinal);
     #[cfg(not(feature = "cuda"))]
     Device::new_cuda(ordinal)
+}
+
+mod plain {
+    /// Numbers whose bytes are all theirs. No other crate can implement it, because `Sender` reads
+    /// them as bytes.
+    pub trait Plain: candle_core::WithDType {}
+
+    impl Plain for u8 {}
+    impl Plain for f32 {}
 }
 
 /// Copies values to a GPU while it computes.
@@ -84,14 +99,15 @@ impl Sender {
         candle_core::bail!("only a GPU is sent to, {copies} copies at a time; found {device:?}")
     }
 
-    /// Returns a tensor of `values`, which have been read when this returns.
+    /// Returns a tensor of `values`, `u8` or `f32`, which have been read when this returns.
     ///
     /// # Errors
     /// A number of values other than that of `shape`, or a failure of the device.
-    pub fn send<T: WithDType>(&mut self, values: &[T], shape: impl Into<Shape>) -> Result<Tensor> {
+    pub fn send<T: Plain>(&mut self, values: &[T], shape: impl Into<Shape>) -> Result<Tensor> {
         #[cfg(feature = "cuda")]
         {
-            // SAFETY: every such type is a number without padding, so all of its bytes may be read.
+            // SAFETY: `u8` and `f32` are the only such types. They have no padding, so all of their
+            // bytes may be read.
             let bytes = unsafe {
                 std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values))
             };

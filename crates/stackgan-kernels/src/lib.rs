@@ -16,16 +16,13 @@
 //! convolutions use Winograd's forms. On an NVIDIA GPU (feature `cuda`) cuDNN computes, and a whole
 //! step can be recorded and replayed ([`gpu`]). [`backward`] differentiates losses computed from
 //! maps. Of what only pretrained networks need, the weights have no gradient ([`Clamp`],
-//! [`Filter::Depthwise`]), and [`Pool`] has none at all.
+//! [`Filter::Depthwise`]), and on a CPU neither has [`Pool`].
 //!
 //! Results of the fast forms do not depend on the number of threads, to the bit: the work is
 //! divided by shape alone, and every sum has a fixed order.
 //!
 //! Images are `(N, C, H, W)`, row-major.
-#![allow(
-    unsafe_code,
-    reason = "kernels for newer CPUs, settings of the allocator and of the environment"
-)]
+#![deny(unsafe_code)] // a file that needs it says why
 
 mod activate;
 mod activation;

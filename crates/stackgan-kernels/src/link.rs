@@ -6,6 +6,7 @@
 //! therefore need not be tensors, and an operation may use any number of them. The first gradient
 //! to arrive is stored as it is. candle would add it to a tensor of zeros, which costs as much as a
 //! batch norm.
+#![allow(unsafe_code, reason = "memory on a GPU that is not written, and never read")]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -237,7 +238,7 @@ impl CustomOp3 for Link {
 }
 
 /// Values that leave the graph of maps, on their device.
-pub(crate) enum Left {
+pub(crate) enum Leaving {
     Cpu(Vec<f32>),
     #[cfg(feature = "cuda")]
     Gpu(CudaStorage),
@@ -245,10 +246,10 @@ pub(crate) enum Left {
 
 /// Returns an `f32` tensor of `shape` in candle's graph with values computed from a map. `backward`
 /// receives its gradient.
-pub(crate) fn left<G>(
+pub(crate) fn leave_graph<G>(
     name: &'static str,
     node: &Node<G>,
-    output: Left,
+    output: Leaving,
     shape: impl Into<Shape>,
     backward: impl Fn(&Tensor) -> Result<()> + Send + Sync + 'static,
 ) -> Result<Tensor> {
@@ -258,14 +259,14 @@ pub(crate) fn left<G>(
 
 struct Exit<F> {
     name: &'static str,
-    output: Mutex<Option<Left>>,
+    output: Mutex<Option<Leaving>>,
     shape: Shape,
     backward: F,
     zero: Tensor,
 }
 
 impl<F> Exit<F> {
-    fn taken(&self) -> Option<Left> {
+    fn taken(&self) -> Option<Leaving> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -277,7 +278,7 @@ impl<F: Fn(&Tensor) -> Result<()>> CustomOp1 for Exit<F> {
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         match self.taken() {
-            Some(Left::Cpu(values)) => Ok((CpuStorage::F32(values), self.shape.clone())),
+            Some(Leaving::Cpu(values)) => Ok((CpuStorage::F32(values), self.shape.clone())),
             _ => bail!("{}: no values on the CPU", self.name),
         }
     }
@@ -285,7 +286,7 @@ impl<F: Fn(&Tensor) -> Result<()>> CustomOp1 for Exit<F> {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
         match self.taken() {
-            Some(Left::Gpu(values)) => Ok((values, self.shape.clone())),
+            Some(Leaving::Gpu(values)) => Ok((values, self.shape.clone())),
             _ => bail!("{}: no values on the GPU", self.name),
         }
     }

@@ -33,10 +33,12 @@ impl Maps {
         Self::enter_as(x, gpu::precision())
     }
 
-    /// The same with a given precision, which only has an effect on a GPU.
+    /// The same with a given precision, which only has an effect on a GPU. Public for the tests of
+    /// GPUs, which run in several threads of one process; a program has one precision.
     ///
     /// # Errors
     /// If the tensor does not have 4 axes or is empty.
+    #[doc(hidden)]
     pub fn enter_as(x: &Tensor, precision: Precision) -> Result<Self> {
         #[cfg(feature = "cuda")]
         if x.device().is_cuda() && x.dtype() == candle_core::DType::F32 {

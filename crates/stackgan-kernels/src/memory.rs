@@ -1,4 +1,5 @@
 //! Settings that keep freed memory in the process until it is released explicitly.
+#![allow(unsafe_code, reason = "settings of the allocator")]
 
 use crate::cpu::buffer;
 

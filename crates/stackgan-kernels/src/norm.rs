@@ -29,6 +29,8 @@ pub struct Norm<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistics {
     /// Those of the batch. They also update the running ones, and the gradient passes through them.
+    /// Each part has two values per channel or more: a single one has no variance, and would become
+    /// beta.
     OfBatch {
         /// Number of equal parts of the batch, each normalised with its own statistics: several
         /// concatenated batches, in their order.
@@ -39,15 +41,20 @@ pub enum Statistics {
 }
 
 impl Statistics {
-    /// Returns the number of parts of a batch of `images` that are normalised separately.
+    /// Returns the number of parts of a batch of `images`, each with `pixels` values per channel,
+    /// that are normalised separately.
     ///
     /// # Errors
-    /// Parts that are not equal.
-    pub(crate) fn parts(self, images: usize) -> Result<usize> {
+    /// Parts that are not equal, or of a single value per channel.
+    pub(crate) fn parts(self, images: usize, pixels: usize) -> Result<usize> {
         match self {
             Self::OfBatch { parts } if parts == 0 || !images.is_multiple_of(parts) => {
                 bail!("batch norm: {images} images are not {parts} equal parts")
             }
+            Self::OfBatch { parts } if images / parts * pixels < 2 => bail!(
+                "batch norm: expected two values per channel or more in each of {parts} parts, \
+                 found {images} images of {pixels} pixels; train on more pictures at a time"
+            ),
             Self::OfBatch { parts } => Ok(parts),
             Self::Running => Ok(1),
         }
@@ -81,10 +88,10 @@ impl Norm<'_> {
     }
 
     /// Returns the factor of a batch's biased variance in the running one, for `count` values per
-    /// channel.
+    /// channel, two or more.
     pub(crate) fn correction(&self, count: usize) -> f64 {
         let n = count as f64;
-        if self.unbiased { n / (n - 1.0).max(1.0) } else { 1.0 }
+        if self.unbiased { n / (n - 1.0) } else { 1.0 }
     }
 
     /// Moves the running statistics towards those of a batch.

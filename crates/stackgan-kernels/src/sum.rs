@@ -5,6 +5,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use crate::fast;
+use crate::geometry::fits_memory;
 use crate::vectorised::vectorised;
 
 /// Returns the sums of `x (N, ...)` over all axes but the first: `(N)`.
@@ -41,11 +42,14 @@ impl CustomOp1 for SumEach {
 /// Returns a tensor of `shape (N, ...)` that repeats each value of `x (N)`.
 ///
 /// # Errors
-/// Another number of values than `N`; errors of candle.
+/// Another number of values than `N`, a shape that no memory holds; errors of candle.
 pub fn repeat_each(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
     let shape = shape.into();
     if shape.dims().first() != Some(&x.dims1()?) {
         candle_core::bail!("expected a value for each of {shape:?}, found {:?}", x.shape());
+    }
+    if !fits_memory(shape.dims()) {
+        candle_core::bail!("expected a shape that memory holds, found {shape:?}");
     }
     if fast::applies(&[x]) {
         return x.contiguous()?.apply_op1(RepeatEach(shape));
@@ -161,6 +165,8 @@ mod tests {
         }
         let x = Tensor::new(&[1f32, 2.], &Device::Cpu).unwrap();
         assert!(repeat_each(&x, (3, 2)).is_err() && repeat_each(&x, ()).is_err());
+        assert!(repeat_each(&x, (2, usize::MAX)).is_err());
+        assert!(repeat_each(&x.narrow(0, 0, 1).unwrap(), (1, usize::MAX)).is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The number of threads that candle's own products use, and what its errors say, set once.
+#![allow(unsafe_code, reason = "the environment of the process")]
 
 const THREADS: &str = "RAYON_NUM_THREADS";
 const BACKTRACES: &str = "RUST_LIB_BACKTRACE";

@@ -1,4 +1,5 @@
 //! Buffers that all threads fill in parallel, without one thread zeroing the memory first.
+#![allow(unsafe_code, reason = "memory that is written before it is read, by all threads")]
 
 use std::mem::MaybeUninit;
 

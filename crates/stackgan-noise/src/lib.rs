@@ -131,6 +131,9 @@ impl Noise {
     }
 
     /// Draws `n` numbers from N(0, 1).
+    ///
+    /// # Panics
+    /// As any vector, if memory cannot hold so many.
     #[must_use]
     pub fn normal(&self, stream: Stream, step: u64, sample: u64, n: usize) -> Vec<f32> {
         let mut draws = self.draws(stream, step, sample);
@@ -139,6 +142,9 @@ impl Noise {
 
     /// Draws `n` numbers from N(0, 1) truncated to [-2, 2] by rejection, as TensorFlow's truncated
     /// normal does.
+    ///
+    /// # Panics
+    /// As [`Self::normal`].
     #[must_use]
     pub fn truncated_normal(&self, stream: Stream, step: u64, sample: u64, n: usize) -> Vec<f32> {
         let mut draws = self.draws(stream, step, sample);

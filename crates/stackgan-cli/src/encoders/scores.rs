@@ -8,6 +8,7 @@ use stackgan_core::noise::Noise;
 use stackgan_data::counted;
 use stackgan_data::dataset::{Split, evenly};
 use stackgan_data::prepared::Prepared;
+use stackgan_eval::bootstrap::Interval;
 use stackgan_eval::r_precision::RPrecision;
 use stackgan_train::text::{ImageInputs, Scores, TrainedEncoder, evaluate};
 
@@ -15,8 +16,6 @@ use super::features::better_encoder;
 
 /// Most pictures that are scored: where each is its own class, memory grows with their square.
 const MOST: usize = 5000;
-/// Number of standard errors to each side of a 95 % interval.
-const SIDE: f64 = 1.96;
 
 /// Scores an encoder on the classes that it has not seen, on at most 5000 pictures, evenly chosen;
 /// `None` if there are too few classes.
@@ -44,13 +43,16 @@ pub(crate) fn describe_scores(scores: Option<&Scores>) -> String {
     let Some(scores) = scores else {
         return "no score: the test split has captions of fewer than two classes".to_owned();
     };
-    let precision = |r: Option<RPrecision>| {
-        let among = |r: RPrecision| format!("{:.2} ± {:.2}", r.mean, r.standard_error);
-        r.map_or_else(|| "not measured, too few different captions".to_owned(), among)
+    let precision = |r: Option<RPrecision>| match r {
+        Some(RPrecision { mean, interval: Some(Interval { low, high }), .. }) => {
+            format!("{mean:.2} ({low:.2}–{high:.2})")
+        }
+        Some(RPrecision { mean, .. }) => format!("{mean:.2}"),
+        None => "not measured, too few different captions".to_owned(),
     };
     format!(
-        "on {} real test pictures: top-1 {:.2} of {} (chance {:.2}), AP@50 {:.2}, R-precision among ten (chance 0.10) {} (one caption), {} \
-         (mean of four)",
+        "on {} real test pictures: top-1 {:.2} of {} (chance {:.2}), AP@50 {:.2}, R-precision among ten (chance 0.10; in brackets \
+         95 % intervals) {} with one caption, {} with the mean of four",
         scores.pictures,
         scores.top1,
         counted(scores.classes, "class"),
@@ -66,7 +68,7 @@ pub(crate) fn describe_scores(scores: Option<&Scores>) -> String {
 pub(crate) fn warning(scores: Option<&Scores>, data: &Path) -> Option<String> {
     let r = scores?.r10_one?;
     let chance = 1.0 / r.candidates.max(1) as f64;
-    (r.mean - SIDE * r.standard_error <= chance).then(|| {
+    r.interval.is_none_or(|interval| interval.low <= chance).then(|| {
         format!(
             "warning: the text encoder tells these pictures no better than chance ({chance:.2}), so captions would decide little; train one on features, `{}`, and give `--encoder encoder.safetensors`",
             better_encoder(data)
@@ -76,12 +78,15 @@ pub(crate) fn warning(scores: Option<&Scores>, data: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use stackgan_eval::bootstrap::of_share;
+
     use super::*;
 
-    fn of(mean: f64, standard_error: f64) -> Option<Scores> {
-        let r = RPrecision { mean, standard_error, count: 983, candidates: 10 };
+    fn of(right: usize, count: usize) -> Option<Scores> {
+        let (mean, interval) = (right as f64 / count as f64, of_share(right, count));
+        let r = RPrecision { mean, interval, count, candidates: 10 };
         Some(Scores {
-            pictures: 983,
+            pictures: count,
             top1: 0.07,
             classes: 17,
             ap50: 0.1,
@@ -96,24 +101,30 @@ mod tests {
         assert_eq!((coco.len(), coco[MOST - 1]), (5000, 40_495));
         assert_eq!(evenly(10, 4).collect::<Vec<_>>(), [0, 2, 5, 7]);
         assert_eq!(evenly(3, 3).collect::<Vec<_>>(), [0, 1, 2]);
-        assert!(describe_scores(of(0.4, 0.02).as_ref()).starts_with("on 983 real test pictures"));
+        assert!(describe_scores(of(393, 983).as_ref()).starts_with("on 983 real test pictures"));
+    }
+
+    #[test]
+    fn an_encoder_that_is_always_right_may_yet_be_wrong() {
+        let said = describe_scores(of(30, 30).as_ref());
+        assert!(said.contains("1.00 (0.89–1.00) with one caption"), "{said}");
     }
 
     /// The figures are those of docs/results.md, "The text encoder", and of toy birds.
     #[test]
     fn an_encoder_at_chance_is_warned_of_with_the_remedy() {
         let warned = |scores: Option<Scores>| warning(scores.as_ref(), Path::new("my birds"));
-        let said = warned(of(0.11, 0.01)).unwrap();
+        let said = warned(of(108, 983)).unwrap();
         for part in
             ["chance (0.10)", "--data 'my birds'", "--features efficientnet-lite0", "--encoder"]
         {
             assert!(said.contains(part) && !said.contains('\n'), "{said}");
         }
-        assert!(warned(of(0.0, 0.0)).is_some(), "below chance");
-        assert_eq!(warned(of(0.43, 0.02)), None);
-        assert_eq!(warned(of(0.13, 0.01)), None, "the interval is above chance");
+        assert!(warned(of(0, 983)).is_some(), "below chance");
+        assert_eq!(warned(of(423, 983)), None);
+        assert_eq!(warned(of(128, 983)), None, "the interval is above chance");
         assert_eq!(warned(None), None);
-        let unmeasured = of(0.0, 0.0).map(|scores| Scores { r10_one: None, ..scores });
+        let unmeasured = of(0, 983).map(|scores| Scores { r10_one: None, ..scores });
         assert_eq!(warned(unmeasured), None);
     }
 }

@@ -20,7 +20,7 @@ pub const WIDTH: usize = 1280;
 /// Side of the training pictures in pixels. Any other side also works.
 pub const SIDE: usize = 224;
 /// Number of `ImageNet` classes.
-const CLASSES: usize = 1000;
+pub(super) const CLASSES: usize = 1000;
 /// Epsilon of every batch norm.
 const EPS: f64 = 1e-3;
 /// Mean of `ImageNet`'s colours, for pictures in [0, 1] (the package's `README`).
@@ -64,24 +64,26 @@ const STAGES: [Stage; 7] = [
 /// Channels of the maps that [`EfficientNetLite0::scales`] returns.
 pub const SCALES: [usize; 4] = [24, 40, 112, 320];
 
-/// Returns the numbers in each map that a pass with gradients keeps for a picture of this side.
+/// Returns the numbers in each map that a pass with gradients keeps for a picture of this side;
+/// `usize::MAX` for a map of more.
 #[must_use]
 pub fn maps(side: usize) -> Vec<usize> {
+    let of = |channels: usize, side: usize| channels.saturating_mul(side).saturating_mul(side);
     let (mut side, mut input) = (side.div_ceil(2), STEM);
-    let mut maps = vec![STEM * side * side];
+    let mut maps = vec![of(STEM, side)];
     for stage in &STAGES {
         for i in 0..stage.blocks {
             let wide = input * stage.expansion;
             let stride = if i == 0 { stage.stride } else { 1 };
-            let expanded = if stage.expansion > 1 { wide * side * side } else { 0 };
+            let expanded = if stage.expansion > 1 { of(wide, side) } else { 0 };
             side = side.div_ceil(stride);
-            let (depthwise, projected) = (wide * side * side, stage.channels * side * side);
+            let (depthwise, projected) = (of(wide, side), of(stage.channels, side));
             let sum = if stride == 1 && input == stage.channels { projected } else { 0 };
             maps.extend([expanded, depthwise, projected, sum]);
             input = stage.channels;
         }
     }
-    maps.push(WIDTH * side * side);
+    maps.push(of(WIDTH, side));
     maps
 }
 
@@ -255,5 +257,17 @@ impl Colours {
 
     fn of(&self, pictures: &Tensor) -> Result<Tensor> {
         Ok(pictures.broadcast_mul(&self.scale)?.broadcast_add(&self.shift)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_of_any_side_are_counted() {
+        let small = maps(64);
+        assert_eq!((small[0], small.last()), (STEM * 32 * 32, Some(&(WIDTH * 2 * 2))));
+        assert_eq!(maps(usize::MAX)[0], usize::MAX);
     }
 }

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use stackgan_core::image::Picture;
 
+use super::efficientnet_lite::CLASSES;
 use super::inception::{Form, Inception};
 use super::{EfficientNetLite0, Network};
 use crate::Result;
@@ -58,12 +59,20 @@ impl Extractor {
         self.network
     }
 
-    /// Computes features and logits of pictures of any sizes in one batch: memory grows with their
-    /// number.
+    /// Computes features and logits of pictures of any sizes in one batch, on the CPU: memory grows
+    /// with their number. Of no pictures there are no rows.
     ///
     /// # Errors
     /// [`crate::Error::Input`] if a picture is empty.
     pub fn extract(&self, pictures: &[Picture]) -> Result<Extracted> {
+        if pictures.is_empty() {
+            let classes = match &self.net {
+                Net::Inception(net) => net.classes(),
+                Net::EfficientNet(_) => CLASSES,
+            };
+            let features = Rows::new(self.network.width());
+            return Ok(Extracted { features, logits: Rows::new(classes) });
+        }
         let batch = self.prepare(pictures)?;
         let (features, logits) = match &self.net {
             Net::Inception(net) => {

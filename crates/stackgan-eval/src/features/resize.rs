@@ -6,6 +6,9 @@ use stackgan_kernels::product;
 
 use crate::{Error, Result};
 
+/// Largest side of tensors and of results in pixels, far above that of any network.
+const LARGEST: usize = 1 << 14;
+
 /// A method to resize a picture to a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resize {
@@ -35,11 +38,14 @@ impl Resize {
     /// Returns three planes of `side * side` values in [0, 255].
     ///
     /// # Errors
-    /// [`Error::Input`] if the picture is empty or has a wrong number of bytes, or if `side` is 0.
+    /// [`Error::Input`] if the picture is empty or has a wrong number of bytes, or if `side` is 0
+    /// or above 16,384.
     pub fn planes(self, picture: &Picture, side: usize) -> Result<Vec<f32>> {
-        let pixels = picture.width * picture.height;
-        if pixels == 0 || picture.rgb.len() != 3 * pixels || side == 0 {
-            return Err(unfit(format!("{} bytes", picture.rgb.len())));
+        let Picture { width, height, rgb } = picture;
+        let bytes = width.checked_mul(*height).and_then(|pixels| pixels.checked_mul(3));
+        if rgb.is_empty() || bytes != Some(rgb.len()) || !(1..=LARGEST).contains(&side) {
+            let found = format!("{} bytes for {width}x{height} pixels, to {side}", rgb.len());
+            return Err(unfit(found));
         }
         match self {
             Self::HalfPixel | Self::Legacy => Ok(self.bilinear(picture, side)),
@@ -139,10 +145,12 @@ impl Resample {
     /// `square * square` pixels.
     ///
     /// # Errors
-    /// [`Error::Input`] if `from` or `square` is 0, or if `square` does not divide `from`.
+    /// [`Error::Input`] if `from`, `to` or `square` is 0, a side is above 16,384, or `square` does
+    /// not divide `from`.
     pub fn new((from, square): (usize, usize), to: usize, device: &Device) -> Result<Self> {
-        if from == 0 || square == 0 || !from.is_multiple_of(square) {
-            return Err(unfit(format!("{from} pixels in squares of {square}")));
+        let are_sides = [from, to].iter().all(|side| (1..=LARGEST).contains(side));
+        if !are_sides || square == 0 || !from.is_multiple_of(square) {
+            return Err(unfit(format!("{from} pixels in squares of {square}, to {to}")));
         }
         let mut filter = vec![0f32; from * to];
         for (i, window) in windows(from / square, to).iter().enumerate() {
@@ -191,7 +199,7 @@ fn pillow(picture: &Picture, side: usize) -> Vec<f32> {
 fn unfit(found: String) -> Error {
     Error::Input {
         measure: "a picture that cannot be resized",
-        expected: "RGB pixels".to_owned(),
+        expected: format!("RGB pixels, and sides of 1 to {LARGEST}"),
         found,
         remedy: "check how the picture was made",
     }
@@ -237,5 +245,21 @@ mod tests {
         let apart = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
         assert!(apart.to_scalar::<f32>().unwrap() < 1e-3, "{apart}");
         assert!(Resample::new((12, 5), 16, &Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn sides_that_no_network_has_are_refused() {
+        let picture = Picture::filled(2, 2, [9; 3]);
+        for side in [0, LARGEST + 1, usize::MAX] {
+            for resize in [Resize::HalfPixel, Resize::Legacy, Resize::PillowBilinear] {
+                assert!(resize.planes(&picture, side).is_err());
+            }
+            for (from, to) in [(side, 4), (4, side)] {
+                assert!(Resample::new((from, 1), to, &Device::Cpu).is_err());
+            }
+        }
+        let side = 1usize << (usize::BITS / 2); // whose square is 0
+        let vast = Picture { width: side, height: side, rgb: Vec::new() };
+        assert!(Resize::Legacy.planes(&vast, 4).is_err());
     }
 }

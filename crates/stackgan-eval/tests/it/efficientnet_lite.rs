@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor, safetensors};
 use stackgan_data::formats::torch_pickle;
-use stackgan_eval::features::EfficientNetLite0;
+use stackgan_eval::features::{EfficientNetLite0, Extractor, Network};
 
 use crate::formula;
 use crate::lite0::lite0;
@@ -45,6 +45,14 @@ fn equal_to_torch_with_the_published_weights() {
     };
     let weights = tensors.into_iter().map(tensor).collect();
     check(&weights, &formula::pictures((1, 3, 224, 224)), "published");
+}
+
+#[test]
+fn no_pictures_have_no_rows() {
+    let extractor = Extractor::new(Network::EfficientNetLite0, &lite0()).unwrap();
+    let found = extractor.extract(&[]).unwrap();
+    assert!(found.features.is_empty() && found.logits.is_empty());
+    assert_eq!((found.features.width(), found.logits.width()), (1280, 1000));
 }
 
 #[test]

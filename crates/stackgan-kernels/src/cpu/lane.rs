@@ -1,4 +1,5 @@
 //! Sixteen channels of a pixel: the unit of memory and of arithmetic for maps on a CPU.
+#![allow(unsafe_code, reason = "lanes as their values, and assembly without instructions")]
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 

@@ -10,7 +10,7 @@ use super::blocks::{Blocks, Sizes};
 use super::elementwise;
 use crate::fast;
 use crate::geometry::planes;
-use crate::link::{Backward, Gradient, Input, Left, Node, Sum, left, linked};
+use crate::link::{Backward, Gradient, Input, Leaving, Node, Sum, leave_graph, linked};
 
 /// Largest number of channels of maps that stay planes.
 const PICTURE_CHANNELS: usize = 4;
@@ -142,7 +142,8 @@ impl Map {
     pub(crate) fn leave(&self) -> Result<Tensor> {
         let (map, blocks) = self.in_blocks()?;
         let (sizes, before) = (blocks.sizes, map.node.gradient.clone());
-        left("leave maps", &map.node, Left::Cpu(blocks.to_planes()), sizes.dims(), move |grad| {
+        let planes = Leaving::Cpu(blocks.to_planes());
+        leave_graph("leave maps", &map.node, planes, sizes.dims(), move |grad| {
             let (storage, layout) = grad.storage_and_layout();
             let dy = Blocks::from_planes(fast::locked(&storage, layout)?, sizes);
             before.add(Grad::Blocks(dy.into()))

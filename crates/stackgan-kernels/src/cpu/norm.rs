@@ -57,7 +57,7 @@ pub(super) fn apply(x: Map, norm: &Norm<'_>, statistics: Statistics) -> Result<M
     };
     let sizes = values.sizes;
     norm.check(sizes.channels)?;
-    let parts = statistics.parts(sizes.images)?;
+    let parts = statistics.parts(sizes.images, sizes.pixels())?;
     let moments = match statistics {
         Statistics::OfBatch { .. } => {
             let moments = moments(&values, parts);

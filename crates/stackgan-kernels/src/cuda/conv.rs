@@ -10,7 +10,7 @@ use candle_core::{DType, Result, Tensor, bail};
 use super::cudnn::{Geometry, Way, convolve};
 use super::device::{self, Arg, Grid, MAPS, at, f32_at, int, suffix};
 use super::link::{Input, Map, Origin, linked, padded};
-use crate::geometry::planes;
+use crate::geometry::{Conv2dShape, planes};
 use crate::{Filter, Precision};
 
 /// A weight in cuDNN's layout, `(out, kh, kw, in)` in the type of the maps, with the geometry of
@@ -43,10 +43,8 @@ impl Prepared {
         let Some(padding) = padding else {
             bail!("maps on a GPU: expected the same padding on every side, found {filter:?}");
         };
-        if stride == 0 || kh > height + 2 * padding || kw > width + 2 * padding {
-            let dims = weight.dims();
-            bail!("weight {dims:?} with stride {stride} does not fit maps {height}x{width}");
-        }
+        let sizes = [images, in_channels, height, width];
+        Conv2dShape::new(&sizes, weight, stride, padding.into())?;
         let (phases, taps, ins) = (filter == Filter::Up, kh * kw, x.stride()?);
         if taps > MOST_TAPS {
             bail!("maps on a GPU: kernels of at most {MOST_TAPS} taps, found {:?}", weight.dims());

@@ -1,6 +1,7 @@
 //! cuDNN's convolutions of `(N, H, W, C)` maps with `(Cout, kh, kw, Cin)` weights.
 //!
 //! Descriptors and algorithms are looked up once for each shape and cached per thread.
+#![allow(unsafe_code, reason = "calls of cuDNN")]
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,5 +1,10 @@
 //! The device, its memory and kernel launches. Everything runs in order on the device's single
 //! stream, whichever thread queues it.
+//!
+//! Kernels take raw addresses, which order nothing between streams. So no address is taken of a
+//! tensor of a device that candle's `Device::new_cuda` opened: there each thread of the host has a
+//! stream of its own, and one thread could read what another has not written yet.
+#![allow(unsafe_code, reason = "calls of the driver, launches, and memory that is not written yet")]
 
 use candle_core::backend::BackendStorage as _;
 use candle_core::cuda_backend::cudarc::driver::{
@@ -11,6 +16,9 @@ use candle_core::{
     CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Storage, Tensor, bail,
 };
 use half::bf16;
+
+/// The handle of the stream that is another one in each thread, `CU_STREAM_PER_THREAD`.
+const OF_EACH_THREAD: usize = 2;
 
 /// The oldest GPUs that the kernels are compiled for, as a compute capability.
 const OLDEST: (i32, i32) = (8, 0);
@@ -114,6 +122,12 @@ fn start(storage: &CudaStorage, layout: &Layout) -> Result<u64> {
         bail!("expected a contiguous tensor, found {layout:?}");
     }
     let (stream, dtype) = (storage.device.cuda_stream(), storage.dtype());
+    if stream.cu_stream().addr() == OF_EACH_THREAD {
+        bail!(
+            "expected a GPU with one stream for all threads, found one with a stream for each, as \
+             `Device::new_cuda` opens it; open it with `stackgan_core::kernels::gpu::open`"
+        );
+    }
     let start = match dtype {
         DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
         DType::F64 => storage.as_cuda_slice::<f64>()?.device_ptr(&stream).0,

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::device::{self, Arg, MAPS, at, count, f32_at, int, output};
-use super::link::{Input, Map, left, linked, padded};
+use super::link::{Input, Map, leave_graph, linked, padded};
 use crate::geometry::planes;
 use crate::{Activation, Precision};
 
@@ -52,7 +52,7 @@ pub(crate) fn leave(x: &Map) -> Result<Tensor> {
     let args = [at(&x.values)?, address, Arg::I64(total as i64), channels, stride_arg, pixels];
     MAPS.each(&x.values, "leave", total, &args)?;
     let (origin, dtype) = (x.origin(), x.values.dtype());
-    left("leave maps", x, out, (n, c, h, w), move |grad| {
+    leave_graph("leave maps", x, out, (n, c, h, w), move |grad| {
         let dx = device::empty(&device::of(grad)?, (n, h, w, stride), dtype)?;
         let args = [f32_at(grad)?, at(&dx)?, count(&dx), channels, stride_arg, pixels];
         MAPS.each(&dx, "enter", dx.elem_count(), &args)?;

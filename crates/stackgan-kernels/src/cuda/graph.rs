@@ -1,4 +1,5 @@
 //! Work that is queued once and then replayed, as a CUDA graph.
+#![allow(unsafe_code, reason = "calls of the driver, and recorded work that changes threads")]
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -4,7 +4,7 @@ use candle_core::{CudaStorage, Result, Shape, Tensor};
 
 use super::device::{self, Arg, MAPS, at};
 use crate::Precision;
-use crate::link::{self, Backward, Left, Node, Sum};
+use crate::link::{self, Backward, Leaving, Node, Sum};
 
 /// Feature maps `(N, H, W, C)` on a GPU.
 ///
@@ -104,12 +104,12 @@ pub(super) fn linked(
 
 /// Returns an `f32` tensor of `shape` in candle's graph with values computed from a map. `backward`
 /// receives its gradient.
-pub(super) fn left(
+pub(super) fn leave_graph(
     name: &'static str,
     map: &Map,
     output: CudaStorage,
     shape: impl Into<Shape>,
     backward: impl Fn(&Tensor) -> Result<()> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    link::left(name, &map.node, Left::Gpu(output), shape, backward)
+    link::leave_graph(name, &map.node, Leaving::Gpu(output), shape, backward)
 }

@@ -1,4 +1,5 @@
 //! Operations on all tensors of a network in few launches. The kernels are in `cuda/many.cu`.
+#![allow(unsafe_code, reason = "a table that is passed to kernels by value")]
 
 use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 use candle_core::{CudaDevice, DType, Result, Tensor, Var, bail};

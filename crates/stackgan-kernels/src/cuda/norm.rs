@@ -234,12 +234,12 @@ pub(crate) fn conv_norm(
     let channels = weight.dim(0)?;
     norm.check(channels)?;
     let (n, h, w, _) = x.sizes()?;
-    let parts = mode.parts(n)?;
     let between = Prepared::new(x, weight, filter, channels)?.linked(x, weight)?;
     let (out, small) = match filter {
         Filter::Up => ((n, 2 * h, 2 * w, channels), Some((h, w))),
         Filter::Plain { .. } | Filter::Depthwise { .. } => (between.values.dims4()?, None),
     };
+    let parts = mode.parts(n, out.1 * out.2)?;
     let rows = between.values.elem_count() / channels / parts;
     let shape = Shape { parts, rows, channels, count: out.0 * out.1 * out.2 / parts, small };
     normalised(&between, shape, norm, mode, out)
@@ -278,7 +278,7 @@ pub(crate) fn batch_norm(x: &Tensor, norm: &Norm<'_>, mode: Statistics) -> Resul
     };
     let maps = enter_as_it_is(&pixels, Precision::F32)?;
     let (n, h, w, channels) = maps.sizes()?;
-    let parts = mode.parts(n)?;
+    let parts = mode.parts(n, h * w)?;
     let rows = n * h * w / parts;
     let shape = Shape { parts, rows, channels, count: rows, small: None };
     leave(&normalised(&maps, shape, norm, mode, (n, h, w, channels))?)?.reshape(x.shape())

@@ -4,6 +4,7 @@
 //! waits only until the previous values of a slot have been copied. Memory from the device's pool
 //! is ordered by its stream, so the values arrive in a buffer outside of that order and are copied
 //! from there, which takes a few microseconds.
+#![allow(unsafe_code, reason = "copies between raw addresses")]
 
 use std::sync::Arc;
 

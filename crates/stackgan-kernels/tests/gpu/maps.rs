@@ -127,6 +127,40 @@ fn batch_norm_of_rows() {
     }
 }
 
+/// Its variance would be 0, and the result beta whatever it is.
+#[test]
+fn a_single_value_per_channel_is_refused() {
+    let Some(gpu) = device() else { return };
+    let at = |t: Tensor| t.to_device(&gpu).unwrap();
+    let (c, weight) = (at(normal(3, 1)), at(normal((3, 3, 1, 1), 2)));
+    let (mean, var) = running(3, &gpu).unwrap();
+    let norm = norm(&c, &c, (&mean, &var), LEAKY);
+    let maps = Maps::enter_as(&at(normal((2, 3, 1, 1), 3)), Precision::F32).unwrap();
+    let filter = Filter::Plain { stride: 1, padding: 0.into() };
+    let halves = Statistics::OfBatch { parts: 2 };
+    let of_maps = maps.conv_norm(&weight, filter, &norm, halves).and_then(|y| y.leave());
+    for result in [of_maps, norm.apply(&at(normal((2, 3), 3)), halves)] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("two values per channel or more"), "{error}");
+    }
+}
+
+/// Nothing would order what one thread writes before what another reads.
+#[test]
+fn a_gpu_with_a_stream_for_each_thread_is_refused() {
+    if device().is_none() {
+        return;
+    }
+    let gpu = Device::new_cuda(0).unwrap();
+    let x = normal((1, 3, 4, 4), 1).to_device(&gpu).unwrap();
+    let logits = normal(4, 2).to_device(&gpu).unwrap();
+    let maps = Maps::enter_as(&x, Precision::F32).and_then(|y| y.leave());
+    for result in [maps, bce_with_logits(&logits, 1.0)] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("`stackgan_core::kernels::gpu::open`"), "{error}");
+    }
+}
+
 /// Maps that are used twice, added, activated, and concatenated with a vector.
 #[test]
 fn a_block_with_a_short_cut_and_a_vector() {

@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Tensor};
 use proptest::prelude::*;
-use stackgan_kernels::{Activation, Statistics, reference};
+use stackgan_kernels::{Activation, Maps, Statistics, reference};
 
-use crate::common::{OF_BATCH, assert_close, assert_twins, norm, normal, running, values};
+use crate::common::{OF_BATCH, assert_close, assert_twins, norm, normal, plain, running, values};
 
 const EPS: f64 = 1e-5;
 
@@ -83,6 +83,29 @@ fn nan_is_not_hidden() {
     let nan = (normal((8, 3), 27) * f64::NAN).unwrap();
     let y = norm(&c, &c, &own, EPS, Activation::Relu).apply(&nan, OF_BATCH).unwrap();
     assert!(values(&y).iter().all(|v| v.is_nan()));
+}
+
+/// Its variance would be 0, and the result beta whatever it is.
+#[test]
+fn a_single_value_per_channel_is_refused() {
+    let (c, own) = (normal(3, 32), running(3));
+    let norm = norm(&c, &c, &own, EPS, Activation::Relu);
+    let (one, two) = (normal((1, 3), 33), normal((2, 3), 33));
+    let (pixel, weight) = (normal((1, 3, 1, 1), 33), normal((3, 3, 1, 1), 34));
+    let maps = |by| Maps::enter(&pixel)?.conv_norm(&weight, plain(1, 0), &norm, by)?.leave();
+    let wide = one.to_dtype(DType::F64).unwrap();
+    for result in [
+        norm.apply(&one, OF_BATCH),
+        norm.apply(&two, Statistics::OfBatch { parts: 2 }),
+        norm.apply(&pixel, OF_BATCH),
+        norm.apply(&wide, OF_BATCH),
+        maps(OF_BATCH),
+    ] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("two values per channel or more"), "{error}");
+    }
+    assert!(norm.apply(&two, OF_BATCH).is_ok());
+    assert!(norm.apply(&one, Statistics::Running).is_ok() && maps(Statistics::Running).is_ok());
 }
 
 #[test]

@@ -145,6 +145,7 @@ fn wrong_tensors_are_errors_with_their_shapes() {
         (x.clone(), t(&[5, 3, 3]), 1, 1, "[5, 3, 3]"),
         (x.clone(), t(&[5, 3, 7, 3]), 1, 1, "[5, 3, 7, 3]"),
         (x.clone(), t(&[5, 3, 3, 3]), 0, 1, "stride 0"),
+        (x.clone(), t(&[5, 3, 3, 3]), usize::MAX, 1, "stride"),
         (x.clone(), t(&[5, 3, 3, 3]), 1, usize::MAX, "padding"),
         (t(&[0, 3, 4, 4]), t(&[5, 3, 3, 3]), 1, 1, "[0, 3, 4, 4]"),
         (x.clone(), t(&[0, 3, 3, 3]), 1, 1, "[0, 3, 3, 3]"),
@@ -159,6 +160,18 @@ fn wrong_tensors_are_errors_with_their_shapes() {
     for (w, part) in [(t(&[5, 3, 4, 4]), "[5, 3, 4, 4]"), (t(&[5, 2, 3, 3]), "[5, 2, 3, 3]")] {
         let error = up_conv(&x, &w).unwrap_err().to_string();
         assert!(error.contains(part) && error.contains("[2, 3, 4, 4]"), "{error}");
+    }
+}
+
+/// The numbers of their values overflow, though one value is all that is in memory.
+#[test]
+fn convolutions_that_no_memory_holds_are_refused() {
+    let one = normal((1, 1, 1, 1), 1);
+    let of = |shape: (usize, usize, usize, usize)| one.broadcast_as(shape).unwrap();
+    let (many, tall) = (of((usize::MAX / 2, 1, 1, 1)), of((1, 1, usize::MAX, 1)));
+    for (x, w) in [(&one, &many), (&tall, &one)] {
+        let error = reference::conv2d(x, w, 1, 1).unwrap_err().to_string();
+        assert!(error.contains("no memory holds"), "{error}");
     }
 }
 

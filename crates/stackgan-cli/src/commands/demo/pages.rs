@@ -9,7 +9,8 @@ use super::sheets::Sheet;
 use super::wanted::Extent;
 use super::words::LOSSES;
 use crate::progress::duration;
-use crate::report::{About, Grids, Page, Series, chart, charts, terms};
+use crate::report::{About, Grids, Page, Series, chart, charts};
+use crate::run::terms;
 
 /// What is in the report besides what lies in the demo's folder.
 pub(super) struct Results<'a> {
@@ -61,7 +62,7 @@ pub(super) fn report(demo: &Folder<'_>, results: &Results<'_>) -> String {
          numbers above are at these scales."
     ));
     if let Some(scores) = &results.scores.encoder {
-        page.text(&format!("The text encoder {scores}; ± is one standard error."));
+        page.text(&format!("The text encoder {scores}."));
     }
 
     for (folder, name) in [("stage1", "Stage-I"), ("stage2", "Stage-II")] {

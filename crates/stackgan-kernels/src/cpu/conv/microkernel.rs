@@ -4,6 +4,7 @@
 //! is read lane by lane, the left one value by value. Every sum runs along the inner index in
 //! order, using fused multiply-adds (multiplications and additions on the portable path). The bits
 //! of a result therefore depend on the instruction set and on nothing else.
+#![allow(unsafe_code, reason = "raw pointers, and functions compiled for newer CPUs")]
 
 use crate::cpu::lane::LANES;
 use crate::cpu::path::Path;

@@ -1,11 +1,12 @@
 //! Bounds-checked products of lanes on one thread, which take most of the time of every
 //! convolution.
+#![allow(unsafe_code, reason = "calls the inner loop, which takes pointers, on checked operands")]
 
 use std::ops::Range;
 
 use super::microkernel::{Left, Tile, run};
 use super::packed::Packed;
-use crate::cpu::lane::{LANES, Lane};
+use crate::cpu::lane::{LANES, Lane, floats};
 use crate::cpu::path::Path;
 
 /// Blocks of lanes, `stride` lanes apart, of which the first `rows` are used.
@@ -117,10 +118,11 @@ pub(super) fn correlate(
         for block in (0..blocks.1).step_by(2) {
             let lanes = 2.min(blocks.1 - block);
             for row in (0..LANES * blocks.0).step_by(Left::Across.rows()) {
+                let a = floats(&left.lanes[row / LANES * left.stride + first..]);
                 let tile = Tile {
                     runs: 1,
                     run: PIXELS.min(right.rows - first),
-                    a: left.lanes[row / LANES * left.stride + first].0[row % LANES..].as_ptr(),
+                    a: a[row % LANES..].as_ptr(),
                     a_run: 0,
                     b: right.lanes[block * right.stride + first..].as_ptr().cast(),
                     b_run: 0,
@@ -131,8 +133,8 @@ pub(super) fn correlate(
                     c_lane: LANES,
                     add: add || first > 0,
                 };
-                // SAFETY: as in `multiply`. The left operand's values and the right operand's lanes
-                // continue for `run` pixels.
+                // SAFETY: as in `multiply`. Each pointer may reach the end of its operand, in which
+                // the left one's values and the right one's lanes continue for `run` pixels.
                 unsafe { run(path, tile, Left::Across, Left::Across.rows(), lanes) };
             }
         }
