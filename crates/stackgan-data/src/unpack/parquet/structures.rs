@@ -5,7 +5,37 @@
 //! have. A text in place of a number, say, would be read there in another way than it is checked (`thrift`).
 //! So a field of another kind than here is refused.
 
-use super::thrift::Kind;
+/// The kinds of values. A boolean in a structure has no bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Byte,
+    I16,
+    I32,
+    I64,
+    Double,
+    Binary,
+    List,
+    Struct,
+}
+
+impl Kind {
+    /// Sets, maps and lists of booleans are in no header that is read.
+    pub(super) const fn of(code: u8) -> Option<Self> {
+        Some(match code {
+            1 | 2 => Self::Bool,
+            3 => Self::Byte,
+            4 => Self::I16,
+            5 => Self::I32,
+            6 => Self::I64,
+            7 => Self::Double,
+            8 => Self::Binary,
+            9 => Self::List,
+            12 => Self::Struct,
+            _ => return None,
+        })
+    }
+}
 
 /// The form of a value.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //! its stack: a small file could end the program. So the headers are walked here first, as it walks them
 //! (`structures`).
 
-use super::structures::{FILE, PAGE, Shape};
+use super::structures::{FILE, Kind, PAGE, Shape};
 
 /// Maximum depth of structures, and of columns in columns.
 const DEPTH: usize = 16;
@@ -184,36 +184,10 @@ fn name(encoding: i64) -> String {
     }
 }
 
-/// The kinds of values. A boolean in a structure has no bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Bool,
-    Byte,
-    I16,
-    I32,
-    I64,
-    Double,
-    Binary,
-    List,
-    Struct,
-}
-
-impl Kind {
-    /// Sets, maps and lists of booleans are in no header that is read.
-    fn of(code: u8) -> Step<Self> {
-        Ok(match code {
-            1 | 2 => Self::Bool,
-            3 => Self::Byte,
-            4 => Self::I16,
-            5 => Self::I32,
-            6 => Self::I64,
-            7 => Self::Double,
-            8 => Self::Binary,
-            9 => Self::List,
-            12 => Self::Struct,
-            _ => return flaw("a value of a known kind", format!("kind {code}")),
-        })
-    }
+/// The kind in the low half of a byte.
+fn kind(head: u8) -> Step<Kind> {
+    let code = head & 0x0f;
+    Kind::of(code).map_or_else(|| flaw("a value of a known kind", format!("kind {code}")), Ok)
 }
 
 struct Cursor<'a> {
@@ -279,7 +253,7 @@ impl<'a> Cursor<'a> {
             },
             delta => *last + i64::from(delta),
         };
-        Ok(Some((*last, Kind::of(head & 0x0f)?)))
+        Ok(Some((*last, kind(head)?)))
     }
 
     /// The kind and number of the elements of a list.
@@ -293,7 +267,7 @@ impl<'a> Cursor<'a> {
             n => usize::from(n),
         };
         let left = self.bytes.len() - self.at;
-        let kind = Kind::of(head & 0x0f)?;
+        let kind = kind(head)?;
         if n > left || kind == Kind::Bool {
             return flaw("a list within the header", format!("{n} elements of kind {kind:?}"));
         }
