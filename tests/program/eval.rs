@@ -430,6 +430,9 @@ fn a_run_measures_itself_and_keeps_its_best() {
     let args = with(&without(args, "-m"), &["-m", "watched"]);
     assert_eq!(json(dir, &args)["measures"][0]["value"], first[1]["measures"][0]["value"]);
 
+    // A plan refuses what the run would.
+    let (code, text) = failed(dir, &with(&watched("6"), &["--dry-run"]));
+    assert!(code == 2 && text.contains("--allow-change optim.steps"), "{text}");
     done(dir, &with(&watched("6"), &["--allow-change", "optim.steps"]));
     let all = lines();
     assert_eq!(all[..2], first[..]);
@@ -451,6 +454,10 @@ fn a_run_measures_itself_and_keeps_its_best() {
     let (code, text) = failed(dir, &args);
     assert!(code == 4 && text.contains("stackgan model import"), "{text}");
     assert!(!nothing.join("stats.jsonl").exists(), "no step is taken");
+    let empty = tempfile::tempdir().unwrap();
+    let (code, text) = failed(empty.path(), &[&["train", "--stage", "1"][..], &unknown].concat());
+    assert!(code == 4 && text.contains("stackgan model import"), "{text}");
+    assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0, "no birds are drawn for it: {text}");
 
     let bad = without(watched("8"), "--eval-every");
     assert_eq!(failed(dir, &bad).0, 2, "--eval-num without --eval-every");

@@ -163,17 +163,17 @@ fn a_run_that_never_began_is_planned_for_the_hours_that_it_was_told() {
         let args = ["train", "--stage", "1", "--run", run.to_str().unwrap(), "--dry-run"];
         document(dir.path(), &with(&args.map(str::to_owned), more))
     };
-    done(dir.path(), &with(&timed("1", "0.002", &run), &["-q"]));
+    done(dir.path(), &with(&timed("1", "0.003", &run), &["-q"]));
     fs::remove_file(run.join("config.toml")).unwrap();
     fs::remove_file(run.join("stats.jsonl")).unwrap();
     fs::remove_dir_all(run.join("checkpoints")).unwrap();
-    assert_eq!(planned(&[])["plan"]["hours"], 0.002);
+    assert_eq!(planned(&[])["plan"]["hours"], 0.003);
     assert_eq!(planned(&["--hours", "0.1"])["plan"]["hours"], 0.1);
     let typed = planned(&["--set", "optim.steps=9"]);
     assert_eq!((&typed["plan"], &typed["settings"]["optim"]["steps"]), (&Value::Null, &json!(9)));
     // What the killed one timed is gone when the next one begins.
     fs::create_dir(run.join(".tmp-timing-x")).unwrap();
-    done(dir.path(), &with(&timed("1", "0.002", &run), &["-q"]));
+    done(dir.path(), &with(&timed("1", "0.003", &run), &["-q"]));
     assert!(!run.join(".tmp-timing-x").exists() && run.join("config.toml").is_file());
 }
 

@@ -3,7 +3,7 @@
 //! The codes are a public interface: `docs` and `stackgan --help` list them, `tests/program` checks
 //! them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -267,17 +267,33 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if is_broken_pipe(error) {
         return Exit::Done;
     }
-    let mut text = format!("error: {error}\n");
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !said.contains(&cause) {
-            let _ = writeln!(text, "  because: {cause}"); // cannot fail on a String
-            said.push_str(&cause);
-        }
-    }
+    let because: String =
+        causes(error).iter().map(|cause| format!("  because: {cause}\n")).collect();
+    let text = format!("error: {error}\n{because}");
     let _ = io::stderr().write_all(text.as_bytes()); // stderr is closed
     code(error)
+}
+
+/// The causes of an error, without those that it says itself, or a cause before them.
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    let (mut said, mut causes) = (error.to_string(), Vec::new());
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said.push_str(&cause);
+            causes.push(cause);
+        }
+    }
+    causes
+}
+
+/// An error with its causes, each once: those of the storage say theirs themselves.
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
+    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
+}
+
+/// The lines of a text in one.
+pub(crate) fn in_a_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 /// Runs the program. A panic, of which the system has said where and what, ends it with what to do.
@@ -326,6 +342,23 @@ mod tests {
         let usage = Problem::usage("w", "key: k", ("e", "f"), "r");
         assert_eq!(usage.to_string(), "w\n  key: k\n  expected e, found f\n  do: r");
         assert_eq!(code(&usage.into()), Exit::Usage);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let full = || stackgan_train::Error::Storage {
+            action: "write",
+            file: "best".into(),
+            source: io::Error::other("no space"),
+            remedy: "make room".to_owned(),
+        };
+        let said = with_causes(&full().into());
+        assert_eq!(said, "cannot write\n  file: best\n  no space\n  do: make room");
+        assert_eq!(in_a_line(&said), "cannot write; file: best; no space; do: make room");
+        let said = with_causes(&anyhow::Error::from(full()).context("painting"));
+        assert!(
+            said.starts_with("painting: cannot write") && said.matches("no space").count() == 1
+        );
     }
 
     #[test]

@@ -13,8 +13,9 @@ mod commands;
 mod measuring;
 mod painting;
 
-// Models by their names; runs and their folders.
+// Models by their names; runs, their folders and their pages.
 mod models;
+mod report;
 mod run;
 
 // Text encoders.
@@ -26,10 +27,9 @@ mod networks;
 // Dataset folders and their prepared files.
 mod datasets;
 
-// What is read besides: sentences, what lies on the Hub, files of weights. What is shown of a run.
+// What is read besides: sentences, what lies on the Hub, files of weights.
 mod captions;
 mod hub;
-mod report;
 mod weights;
 
 // What every command is given: the device, and how progress is shown.

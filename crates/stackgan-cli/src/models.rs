@@ -13,7 +13,7 @@ use stackgan_core::{Model, Stage};
 use stackgan_data::fetch::hub::{Layout, Wanted};
 use stackgan_data::positional::read_exact_at;
 use stackgan_train::run::model_at;
-use stackgan_train::run_files::MODEL;
+use stackgan_train::run_files::{MODEL, checkpoint_step};
 use stackgan_train::store::Store;
 
 use crate::context::Context;
@@ -138,7 +138,7 @@ pub(crate) fn stage_of(model: &Model, asked: Option<Stage>, path: &Path) -> Resu
 fn of_checkpoint(file: &Path, device: &Device) -> Option<Result<Model>> {
     let folder = file.parent()?;
     let newest = folder.parent()?.join(MODEL);
-    if !is_checkpoint(file) || !newest.is_file() {
+    if checkpoint_step(file).is_none() || !newest.is_file() {
         return None;
     }
     let read = || -> Result<Model> {
@@ -147,11 +147,6 @@ fn of_checkpoint(file: &Path, device: &Device) -> Option<Result<Model>> {
         Ok(model_at(run, (&header, &archive))?)
     };
     Some(read())
-}
-
-fn is_checkpoint(file: &Path) -> bool {
-    let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    name.starts_with("step-") && name.ends_with(".safetensors")
 }
 
 /// Returns the name of a file without its extension, or of a folder, whose name has no extension:

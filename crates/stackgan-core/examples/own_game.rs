@@ -32,7 +32,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 
     for step in 0..10 {
         let samples: Vec<u64> = (0..BATCH as u64).collect();
-        let of = Draw { net: &net, epsilon: Epsilon::Normal, device: &device };
+        let of = Draw { net: &net, epsilon: Epsilon::Truncated, device: &device };
         let z = GeneratorNoise::draw(noise, SAMPLING, step, &samples, &of)?;
 
         let painted = generator.paint(&text, &z, Mode::Train)?;

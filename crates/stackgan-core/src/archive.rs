@@ -219,6 +219,11 @@ impl Archive {
                 safetensors::Dtype::U8 => DType::U8,
                 other => return Err(damaged("numbers", &format!("`{name}` of type {other:?}"))),
             };
+            // Strides are products of extents, also where there are no numbers.
+            let extents = view.shape().iter().filter(|&&extent| extent > 0);
+            if extents.copied().try_fold(1, usize::checked_mul).is_none() {
+                return Err(damaged("numbers", &format!("`{name}` of shape {:?}", view.shape())));
+            }
             Ok((name, tensor(&view, dtype)?))
         };
         let tensors = file.tensors().into_par_iter().map(read).collect::<Result<_>>()?;
@@ -321,6 +326,16 @@ mod tests {
         assert_eq!(of(3).unwrap().tensors["x"].to_vec1::<f32>().unwrap(), [7.0; 3]);
         let error = of(9 << 20).unwrap_err().to_string();
         assert!(error.contains("9437184 numbers of a byte each"), "{error}");
+    }
+
+    /// Without a number there are no strides that could be counted.
+    #[test]
+    fn extents_beside_an_extent_of_0_are_bounded() {
+        let header =
+            br#"{"x":{"dtype":"F32","shape":[0,1099511627776,1099511627776],"data_offsets":[0,0]}}"#;
+        let file = [&(header.len() as u64).to_le_bytes(), &header[..]].concat();
+        let error = Archive::from_bytes(&file, &Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("`x` of shape [0, "), "{error}");
     }
 
     /// Every bit of the numbers counts. A file of another program has no sum, and is read.

@@ -119,7 +119,7 @@ pub struct NetConfig {
     pub df: usize,
     /// Width of the text embedding; reference: `TEXT.DIMENSION` (1024).
     pub text_dim: usize,
-    /// Width `N_g` of the conditioning vector `c`; reference: `GAN.CONDITION_DIM` (128).
+    /// Width `N_g` of the conditioning vector `c`, and `N_d` of the text in the residual discriminator; reference: `GAN.CONDITION_DIM` (128).
     pub cond_dim: usize,
     /// Width `N_z` of the noise `z`; reference: `Z_DIM` (100).
     pub z_dim: usize,

@@ -68,7 +68,7 @@ impl GeneratorNoise {
     /// of the batch.
     ///
     /// # Errors
-    /// Tensors that cannot be created on the device.
+    /// Sizes out of their ranges; tensors that cannot be created on the device.
     pub fn draw(
         noise: Noise,
         streams: NoiseStreams,
@@ -94,6 +94,7 @@ impl GeneratorNoise {
         step: u64,
         of: &Draw<'_>,
     ) -> Result<Self> {
+        of.net.check().map_err(candle_core::Error::wrap)?;
         let batch = |stream, width, epsilon| {
             let mut values = Vec::with_capacity(rows.len() * width);
             for (noise, sample) in rows.clone() {

@@ -10,7 +10,7 @@ use crate::{NetConfig, Recipe, Scope, plain, residual};
 /// The Stage-I generator that a Stage-II generator is built on.
 #[derive(Debug)]
 pub struct Low<'a> {
-    /// Its sizes. They may differ from those of Stage-II, but the recipe is the same.
+    /// Its sizes. `gf`, `df`, `residual_blocks` and `channel_floor` may differ from those of Stage-II.
     pub net: &'a NetConfig,
     /// Its tensors.
     pub scope: &'a Scope<'a>,
@@ -35,10 +35,12 @@ pub fn stage1(net: &NetConfig, scope: &Scope<'_>) -> Result<Box<dyn Generator>> 
 /// trained, Stage-II's gradient reaches it.
 ///
 /// # Errors
-/// As [`stage1`], and a Stage-I of the other recipe.
+/// As [`stage1`], and a Stage-I that does not fit ([`NetConfig::misfit_over`]).
 pub fn stage2(net: &NetConfig, low: &Low<'_>, scope: &Scope<'_>) -> Result<Box<dyn Generator>> {
     net.check_of(net.recipe)?;
-    low.net.check_of(net.recipe)?;
+    if let Some((key, low, own)) = net.misfit_over(low.net) {
+        candle_core::bail!("Stage-II with `{key}` {own} over a Stage-I with {low}");
+    }
     let below = (stage1(low.net, low.scope)?, low.statistics);
     let (widths, ca_net) = ((net.text_dim, net.cond_dim), scope.pp("ca_net"));
     let (style, ca_net) = match net.recipe {

@@ -181,7 +181,7 @@ pub(crate) fn encoder<'a, W: Write>(
 
 /// The largest value below one half, so that the sum of [`byte`] is never rounded up to the next
 /// integer.
-const HALF: f32 = 0.499_999_97;
+pub(crate) const HALF: f32 = 0.499_999_97;
 
 /// Maps -1 to 0 and 1 to 255, and rounds values between them to the nearest byte.
 ///

@@ -55,7 +55,10 @@ pub mod shapes;
 mod stage2;
 pub mod text;
 
-pub use candle_core::{self as candle, Device};
+/// candle's device. Open a GPU by [`kernels::gpu::open`]: all threads share its stream then, without which
+/// the kernels refuse it.
+pub use candle_core::Device;
+pub use candle_core::{self as candle};
 pub use config::{NetConfig, Recipe, Stage};
 pub use error::{Error, Result};
 pub use generator::{Generator, Mode, Painted};

@@ -46,7 +46,12 @@ pub fn colour_consistency(image: &Tensor, low: &Tensor) -> Result<Tensor> {
 /// Sizes that are not multiples of `side`, which is 1 or more.
 pub fn square_means(image: &Tensor, side: usize) -> Result<Tensor> {
     let (batch, channels, height, width) = image.dims4()?;
-    if side == 0 || !height.is_multiple_of(side) || !width.is_multiple_of(side) {
+    if side == 0
+        || height == 0
+        || width == 0
+        || !height.is_multiple_of(side)
+        || !width.is_multiple_of(side)
+    {
         candle_core::bail!(
             "square_means: {height}x{width} does not divide into {side}x{side} squares"
         );

@@ -187,7 +187,6 @@ pub struct Model {
     attached: Option<Box<dyn TextEncoder>>,
     stage1: Params,
     stage2: Option<Params>,
-    device: Device,
 }
 
 impl fmt::Debug for Model {
@@ -202,9 +201,9 @@ impl Model {
     /// # Errors
     /// [`Error::Model`] for tensors that are missing, left over or of shapes other than the sizes
     /// say, for a Stage-II that does not fit its Stage-I ([`NetConfig::misfit_over`]), or for an
-    /// encoder or a standardisation of another width; [`Error::Config`] for a size
-    /// or scale out of its range.
-    pub fn new(parts: Parts, device: &Device) -> Result<Self> {
+    /// encoder or a standardisation of another width, or for stages on two devices; [`Error::Config`]
+    /// for a size or scale out of its range.
+    pub fn new(parts: Parts) -> Result<Self> {
         let Parts { text, stage1, stage2 } = parts;
         for stage in std::iter::once(&stage1).chain(&stage2) {
             stage.info.check()?;
@@ -213,6 +212,12 @@ impl Model {
         if let Some((key, low, own)) = over {
             let expected = format!("`{key}` {low}, as in its Stage-I");
             return Err(wrong("Stage-II does not fit its Stage-I", &expected, &own));
+        }
+        let device = stage1.params.device();
+        if let Some(part) = stage2.as_ref().filter(|part| !part.params.device().same_device(device))
+        {
+            let (expected, found) = (format!("{device:?}, as its Stage-I"), part.params.device());
+            return Err(wrong("Stage-II is on another device", &expected, &format!("{found:?}")));
         }
         let width = stage1.info.net.text_dim;
         let fits = |what: &str, dim: usize| match dim == width {
@@ -240,8 +245,8 @@ impl Model {
             stage1: stage1.info,
             stage2: stage2_info,
         };
-        let (stage1, device) = (stage1.params, device.clone());
-        let model = Self { info, text, attached: None, stage1, stage2, device };
+        let stage1 = stage1.params;
+        let model = Self { info, text, attached: None, stage1, stage2 };
         model.check_tensors()?;
         Ok(model)
     }
@@ -311,7 +316,7 @@ impl Model {
                 standardise: Standardise::from_tensors(&archive.part("text."), device)?,
             },
         };
-        Self::new(Parts { text, stage1, stage2 }, device)
+        Self::new(Parts { text, stage1, stage2 })
     }
 
     /// Returns [`ModelInfo::encoder_fingerprint`].
@@ -374,9 +379,9 @@ impl Model {
     /// [`Error::Model`] if there is neither.
     pub fn encode(&self, captions: &[&str]) -> Result<Tensor> {
         match (self.encoder(), &self.attached) {
-            (Some(encoder), _) => Ok(encoder.encode(captions)?.to_device(&self.device)?),
+            (Some(encoder), _) => Ok(encoder.encode(captions)?.to_device(self.device())?),
             (None, Some(encoder)) => {
-                self.standardised(&encoder.encode(captions)?.to_device(&self.device)?)
+                self.standardised(&encoder.encode(captions)?.to_device(self.device())?)
             }
             (None, None) => Err(Error::Model {
                 what: "the model has no text encoder of its own".to_owned(),
@@ -506,7 +511,7 @@ impl Model {
     /// Returns the device of the model.
     #[must_use]
     pub const fn device(&self) -> &Device {
-        &self.device
+        self.stage1.device()
     }
 
     /// Returns the description of a stage.

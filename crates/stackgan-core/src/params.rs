@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
 use stackgan_noise::{Noise, Stream, name_key};
 
+/// Maximum number of values of a new tensor.
+const MOST: usize = 1 << 31;
+
 /// The initialisation of a new tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
@@ -225,8 +228,12 @@ impl Params {
         let Origin::Fresh { noise, network } = self.origin else {
             bail!("tensor `{name}` {:?} is missing", shape.dims());
         };
+        let count = shape.dims().iter().copied().try_fold(1, usize::checked_mul);
+        let Some(count) = count.filter(|&count| count <= MOST) else {
+            bail!("tensor `{name}` {:?}: more than {MOST} numbers", shape.dims());
+        };
         let mut draws = noise.draws(Stream::Init, network, name_key(&name));
-        let values: Vec<f32> = (0..shape.elem_count())
+        let values: Vec<f32> = (0..count)
             .map(|_| match init {
                 Init::Normal { mean, std } => (mean + std * f64::from(draws.normal())) as f32,
                 Init::TruncatedNormal { std } => (std * f64::from(draws.truncated_normal())) as f32,
@@ -245,7 +252,7 @@ impl Params {
 /// The names and shapes must be exactly those of the variables; otherwise nothing is changed.
 ///
 /// # Errors
-/// The first tensor that is missing, unexpected or of another shape.
+/// The first tensor that is missing, unexpected, of another shape, or in the memory of its variable.
 pub fn restore(
     kind: &str,
     variables: &[(String, Var)],
@@ -266,7 +273,19 @@ pub fn restore(
     if let Some(name) = tensors.keys().find(|name| !names.contains(name)) {
         bail!("{kind} `{name}` is not expected here");
     }
+    if let Some((name, _)) =
+        variables.iter().zip(&pairs).find_map(|(v, (var, t))| shares(var, t).then_some(v))
+    {
+        bail!("{kind} `{name}` shares the memory of its variable: give a copy");
+    }
     pairs.into_iter().try_for_each(|(var, tensor)| var.set(&tensor))
+}
+
+/// Whether two tensors are in the same memory.
+fn shares(a: &Tensor, b: &Tensor) -> bool {
+    // One after the other: a lock that is held twice may wait for ever.
+    let place = |of: &Tensor| std::ptr::from_ref(&*of.storage_and_layout().0);
+    std::ptr::eq(place(a), place(b))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -387,6 +406,32 @@ mod tests {
         let text = given(&["w", "x"])?.set(&given(&["w"])?.snapshot()?).unwrap_err().to_string();
         assert!(text.contains("`x` is missing"), "{text}");
         Ok(())
+    }
+
+    /// The memory of a variable cannot be written while it is read.
+    #[test]
+    fn a_tensor_in_the_memory_of_its_variable_changes_nothing() -> Result<()> {
+        let params = Params::fresh(Noise::new(0), "g1", &Device::Cpu);
+        for name in ["a", "b"] {
+            params.trained().weight(name, 2, Init::Constant(1.0))?;
+        }
+        let mut values = params.values();
+        values.insert("a".to_owned(), Tensor::new(&[5f32, 6.0], &Device::Cpu)?);
+        let text = params.set(&values).unwrap_err().to_string();
+        assert!(text.contains("`b` shares the memory"), "{text}");
+        assert_eq!(params.values()["a"].to_vec1::<f32>()?, [1.0, 1.0]);
+        values.insert("b".to_owned(), params.values()["b"].copy()?);
+        params.set(&values)?;
+        assert_eq!(params.values()["a"].to_vec1::<f32>()?, [5.0, 6.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_tensor_of_more_numbers_than_there_can_be_is_an_error() {
+        let params = Params::fresh(Noise::new(0), "g1", &Device::Cpu);
+        for shape in [(usize::MAX, 2), (1 << 40, 1)] {
+            assert!(params.trained().weight("w", shape, Init::Constant(1.0)).is_err());
+        }
     }
 
     /// Of `a` and `b`, `a` alone fits in each case, and stays as it is.

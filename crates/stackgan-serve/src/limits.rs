@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-/// The limits of a server. The defaults suit a page for one person or a few.
+/// The limits of a server. The defaults suit a page for one person or a few. A number above the
+/// most that its field allows counts as that, and a time of more than a year as a year.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Maximum number of simultaneous connections; further ones are closed.
+    /// Maximum number of simultaneous connections, at most 65536; further ones are closed.
     pub connections: usize,
-    /// Maximum number of requests that wait while one is painted; further ones are told to come
-    /// back.
+    /// Maximum number of requests that wait while one is painted, 1 to 65536; further ones are told
+    /// to come back.
     pub waiting: usize,
-    /// Maximum number of pictures per request.
+    /// Maximum number of pictures per request, at most 4096.
     pub pictures: usize,
-    /// Maximum number of characters of a sentence.
+    /// Maximum number of characters of a sentence, at most 65536.
     pub caption: usize,
-    /// Maximum size of a request's body in bytes.
+    /// Maximum size of a request's body in bytes, at most 64 MiB.
     pub body: usize,
     /// Time limit for receiving all headers of a request: of the first one on a connection from the
     /// time when it is accepted, of the others from their first byte.
@@ -32,20 +33,22 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The same limits, where they are more than can be counted or waited for: a year, and thousands.
+    /// The same limits, where they are more than can be counted, held or waited for.
     pub(crate) fn bounded(self) -> Self {
         const MANY: usize = 1 << 16;
         let year = |time: Duration| time.min(Duration::from_secs(365 * 24 * 3600));
         Self {
             connections: self.connections.min(MANY),
             waiting: self.waiting.clamp(1, MANY),
+            pictures: self.pictures.min(4096),
+            caption: self.caption.min(MANY),
+            body: self.body.min(64 << 20),
             header_time: year(self.header_time),
             idle_time: year(self.idle_time),
             body_time: year(self.body_time),
             answer_time: year(self.answer_time),
             write_time: year(self.write_time),
             drain_time: year(self.drain_time),
-            ..self
         }
     }
 }
@@ -65,5 +68,19 @@ impl Default for Limits {
             write_time: Duration::from_secs(10),
             drain_time: Duration::from_secs(10),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_is_more_than_can_be_held() {
+        let (pictures, caption, body) = (usize::MAX, usize::MAX, usize::MAX);
+        let bounded = Limits { pictures, caption, body, ..Limits::default() }.bounded();
+        assert_eq!((bounded.pictures, bounded.caption, bounded.body), (4096, 65_536, 1 << 26));
+        let Limits { pictures, caption, body, .. } = Limits::default().bounded();
+        assert_eq!((pictures, caption, body), (8, 1000, 65_536));
     }
 }

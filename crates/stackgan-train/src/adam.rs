@@ -185,7 +185,7 @@ impl Adam {
     /// Counts the next step and sends its constants to the device, so that the step itself sends
     /// nothing.
     pub(crate) fn prepare(&mut self, lr: f64) -> Result<()> {
-        self.step += 1;
+        self.step = self.step.saturating_add(1); // the corrections are 1 long before
         self.prepared = true;
         self.factors.set(self.betas.at(self.step, lr))
     }
@@ -256,6 +256,31 @@ impl Adam {
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, step: u64) -> Result<()> {
         restore("optimiser state", &self.moments(), state)?;
         self.rewind(step);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use stackgan_core::noise::Noise;
+    use stackgan_core::params::Init;
+
+    use super::*;
+
+    /// A count that was read may be any.
+    #[test]
+    fn the_largest_count_of_steps_stays() -> Result<()> {
+        let params = Params::fresh(Noise::new(0), "x", &Device::Cpu);
+        let w = params.trained().weight("w", 1, Init::Constant(1.0))?;
+        let mut adam = Adam::new(&params, Betas { beta1: 0.5, beta2: 0.999, eps: 1e-8 })?;
+        adam.rewind(u64::MAX - 1);
+        for _ in 0..2 {
+            adam.step(&w.sqr()?.sum_all()?.backward()?, 0.01)?;
+            assert_eq!(adam.steps(), u64::MAX);
+        }
+        let w = w.to_vec1::<f32>()?;
+        assert!(w.iter().all(|w| w.is_finite() && *w < 1.0), "{w:?}");
         Ok(())
     }
 }

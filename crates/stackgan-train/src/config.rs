@@ -12,7 +12,7 @@ use stackgan_data::plan::{Captions, CropOffsets, Flip, PlanConfig, WrongPairs};
 use crate::adam::Betas;
 use crate::knobs::{Conditioning, Knobs};
 use crate::r1::R1;
-use crate::ranges::{at_least, invalid, within};
+use crate::ranges::{LARGEST_BATCH, at_least, invalid, within};
 use crate::schedule::Decay;
 use crate::{Error, Result};
 
@@ -159,7 +159,7 @@ pub struct OptimConfig {
 
 impl OptimConfig {
     fn check(&self) -> Result<()> {
-        within("optim.batch", self.batch as f64, 2.0, 65_536.0)?;
+        within("optim.batch", self.batch as f64, 2.0, LARGEST_BATCH as f64)?;
         if (self.epochs == 0) == (self.steps == 0) {
             return Err(Error::Config {
                 key: "optim.epochs".to_owned(),

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use stackgan_core::noise::{Draws, Noise, Stream};
 use stackgan_kernels::{cut_out, repeat_each, sum_each, translate};
 
+use crate::ranges::LARGEST_BATCH;
+
 /// Which augmentations are applied. As text: any of `"colour,translation,cutout"`; the empty string
 /// applies none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,17 +93,25 @@ const BRIGHTNESS: usize = 4;
 const SATURATION: usize = 5;
 const CONTRAST: usize = 6;
 
-/// Draws the random values of a step for `batch` pictures of `side` pixels: `(batch, 4, 7)`, for each
-/// sample a row for each [`Pass`].
+/// Largest side of a picture: larger places are not exact in `f32`.
+const LARGEST_SIDE: usize = 1 << 24;
+
+/// Draws the random values of a step for `batch` pictures, at most 65536, of `side` pixels, at most
+/// 2^24: `(batch, 4, 7)`, for each sample a row for each [`Pass`].
 ///
 /// # Errors
-/// When the tensor cannot be created.
+/// When there are more or larger pictures, or the tensor cannot be created.
 pub fn draw(
     noise: Noise,
     step: u64,
     (batch, side): (usize, usize),
     device: &Device,
 ) -> Result<Tensor> {
+    if batch > LARGEST_BATCH || side > LARGEST_SIDE {
+        candle_core::bail!(
+            "an augmentation: expected at most {LARGEST_BATCH} pictures of {LARGEST_SIDE} pixels a side, found {batch} of {side}"
+        );
+    }
     let row = |i: usize, pass: Pass| {
         let sample = (pass as u64) << 32 | i as u64;
         values(&mut noise.draws(Stream::DiffAugment, step, sample), side as i64)
@@ -141,7 +151,7 @@ impl DiffAugment {
     /// differentiable.
     ///
     /// # Errors
-    /// When the shape is another, or the random values are missing.
+    /// When the shape is another, there is no picture, or the random values are missing.
     pub(crate) fn see(&self, pass: Pass, images: &Tensor) -> Result<Tensor> {
         if !self.policy.any() {
             return Ok(images.clone());
@@ -150,6 +160,9 @@ impl DiffAugment {
             candle_core::bail!("expected the random values of `knobs.diff_augment`, found none");
         };
         let (batch, _, _, side) = images.dims4()?;
+        if batch == 0 {
+            candle_core::bail!("an augmentation: expected one picture or more, found none");
+        }
         let values = values.narrow(1, pass as usize, 1)?.squeeze(1)?;
         let mut x = images.clone();
         if self.policy.colour {
@@ -249,6 +262,20 @@ mod tests {
         let augment = DiffAugment { values: None, ..augment("cutout", 0, 4) };
         let error = augment.see(Pass::Real, &pictures(4)).unwrap_err().to_string();
         assert!(error.contains("random values of `knobs.diff_augment`"), "{error}");
+    }
+
+    #[test]
+    fn no_pictures_and_too_many_or_too_large_ones_are_refused() {
+        for policy in ["colour", "translation", "cutout"] {
+            let error = augment(policy, 0, 0).see(Pass::Real, &pictures(0)).unwrap_err();
+            assert!(error.to_string().contains("found none"), "{policy}: {error}");
+        }
+        let of = |batch, side| draw(Noise::new(3), 0, (batch, side), &Device::Cpu);
+        for (batch, side) in [(1, i64::MAX as usize), (1, usize::MAX), (usize::MAX, SIDE)] {
+            let error = of(batch, side).unwrap_err().to_string();
+            assert!(error.contains(&format!("found {batch} of {side}")), "{error}");
+        }
+        of(1, LARGEST_SIDE).unwrap();
     }
 
     #[test]

@@ -58,25 +58,7 @@ impl Identity {
         if header.digest == self.digest {
             return Ok(Vec::new());
         }
-        let changes = changes(&header.config, &self.config);
-        if let Some(Change { key, old, new }) = changes.iter().find(|change| change.is_of_tensors())
-        {
-            let remedy = format!(
-                "resume with `{key} = {old}`, or train in another folder: it decides what a checkpoint \
-                 holds, so a run that has begun keeps it"
-            );
-            let expected = format!("{old}, as when the checkpoint was written");
-            return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
-        }
-        if let Some(change) = changes.iter().find(|change| !allowed.contains(&change.key)) {
-            let Change { key, old, new } = change;
-            let remedy = format!(
-                "resume with `{key} = {old}`; or give `--allow-change {key}`: the run is then no \
-                 longer that of one configuration"
-            );
-            let expected = format!("{old}, as when the checkpoint was written");
-            return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
-        }
+        let changes = permitted(changes(&header.config, &self.config), allowed)?;
         if let Some(off) = changes.iter().find(|c| c.key == MATCHING && self.matching.is_none()) {
             return Err(Error::Config {
                 key: off.key.clone(),
@@ -104,6 +86,37 @@ impl Identity {
         };
         Ok(changes.into_iter().map(said).collect())
     }
+}
+
+/// Refuses settings with which a run cannot go on from a checkpoint, as soon as they are known: what else
+/// a run is given is compared when it goes on.
+///
+/// # Errors
+/// [`Error::Config`] names the first key that differs and is not in `allowed`, or that none permits.
+pub fn check_settings(header: &Header, config: &TrainConfig, allowed: &[String]) -> Result<()> {
+    permitted(changes(&header.config, &mathematics(config)?), allowed).map(drop)
+}
+
+/// These changes, if each is allowed and none needs other tensors.
+fn permitted(changes: Vec<Change>, allowed: &[String]) -> Result<Vec<Change>> {
+    if let Some(Change { key, old, new }) = changes.iter().find(|change| change.is_of_tensors()) {
+        let remedy = format!(
+            "resume with `{key} = {old}`, or train in another folder: it decides what a checkpoint \
+             holds, so a run that has begun keeps it"
+        );
+        let expected = format!("{old}, as when the checkpoint was written");
+        return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
+    }
+    if let Some(change) = changes.iter().find(|change| !allowed.contains(&change.key)) {
+        let Change { key, old, new } = change;
+        let remedy = format!(
+            "resume with `{key} = {old}`; or give `--allow-change {key}`: the run is then no \
+             longer that of one configuration"
+        );
+        let expected = format!("{old}, as when the checkpoint was written");
+        return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
+    }
+    Ok(changes)
 }
 
 fn origins(setup: &Setup) -> Result<Origins> {

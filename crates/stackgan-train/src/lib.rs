@@ -15,7 +15,7 @@ pub mod event;
 mod feed;
 mod fine_tune;
 pub mod guard;
-mod identity;
+pub mod identity;
 pub mod knobs;
 pub mod matching;
 mod nonfinite;

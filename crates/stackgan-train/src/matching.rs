@@ -77,8 +77,9 @@ impl Matcher {
     /// One of fresh weights, which takes the time and the memory of a trained one whose image side looks at pixels.
     ///
     /// # Errors
-    /// When memory for it cannot be had.
+    /// [`Error::Config`] when a setting is out of range; when memory for it cannot be had.
     pub fn fresh(config: &TextTrainConfig, device: &Device) -> Result<Self> {
+        config.check()?;
         let params = Params::fresh(Noise::new(0), "image", device);
         let image = ImageEncoder::new(&config.image, config.encoder.dim, &params.frozen())?;
         let encoders = MatchedBy { config: config.clone(), fingerprint: String::new() };
@@ -88,12 +89,14 @@ impl Matcher {
     /// What [`Self::tensors`] gave, again.
     ///
     /// # Errors
-    /// As [`Self::of`], and when tensors are missing or have other shapes.
+    /// As [`Self::of`], when a setting is out of range, and when tensors are missing or have other
+    /// shapes.
     pub(crate) fn given(
         encoders: &MatchedBy,
         mut tensors: BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
+        encoders.config.check()?;
         let network = match &encoders.config.image {
             ImageSide::Convolutions { .. } => None,
             ImageSide::Features { network, side, .. } => {
@@ -196,5 +199,22 @@ fn named(network: Option<(&str, usize)>) -> String {
     match network {
         None => "no network of features".to_owned(),
         Some((name, side)) => format!("features of {name} at {side} pixels"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let image = ImageSide::Features { width: 8, network: "none".to_owned(), side: usize::MAX };
+        let config = TextTrainConfig { image, ..TextTrainConfig::small() };
+        let by = MatchedBy { config, fingerprint: String::new() };
+        let given = Matcher::given(&by, BTreeMap::new(), &Device::Cpu);
+        for refused in [given, Matcher::fresh(&by.config, &Device::Cpu)] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("setting `image`"), "{error}");
+        }
     }
 }

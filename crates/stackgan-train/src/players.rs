@@ -70,8 +70,8 @@ impl Players {
     /// Builds players with the weights of `start`, and fresh ones where it has none. Stage-II is
     /// built on `stage1`; those of `pretrained` whose losses have a weight judge along.
     ///
-    /// The weights of `stage1` stay fixed, except with `knobs.finetune_stage1`. Its widths may
-    /// differ from those of `cfg`.
+    /// The weights of `stage1` stay fixed, except with `knobs.finetune_stage1`. Its `gf`,
+    /// `df`, `residual_blocks` and `channel_floor` may differ from those of `cfg`.
     ///
     /// # Errors
     /// When the tensors of `stage1` or `start` do not match, or when Stage-II is requested without a

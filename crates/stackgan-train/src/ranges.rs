@@ -2,6 +2,9 @@
 
 use crate::{Error, Result};
 
+/// Most pictures of a batch.
+pub(crate) const LARGEST_BATCH: usize = 65_536;
+
 /// The error of a setting that cannot be used.
 pub(crate) fn invalid(key: &str, expected: &str, found: &str) -> Error {
     Error::Config {

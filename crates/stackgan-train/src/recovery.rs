@@ -7,10 +7,13 @@ use crate::event::TrainEvent;
 use crate::feed::Fed;
 use crate::policy::{OnNonFinite, Policy, Resume};
 use crate::projected::Projected;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, remove};
 use crate::state::Run;
 use crate::store::Store;
 use crate::{Error, Result, replay};
+
+/// Of how many steps that are left out a run keeps bundles, each of which is as large as a checkpoint.
+const BUNDLES: usize = 8;
 
 impl Run {
     /// Restores the newest checkpoint and returns its step count.
@@ -95,6 +98,8 @@ impl Run {
         policy: OnNonFinite,
     ) -> Result<Error> {
         let Error::NonFinite { step, term, value, .. } = &error else { return Ok(error) };
+        let goes_on =
+            matches!(policy, OnNonFinite::Rollback(most) if (self.skipped.len() as u64) < most);
         let path = dir.files().bundle(*step);
         let (config, game) = (&self.setup.config, &self.players.game);
         let matcher = game.matcher.as_ref();
@@ -133,14 +138,18 @@ impl Run {
                 format!("more than the {n} that were left out: `--on-nonfinite rollback:{}`", n + 3)
             }
         };
-        let after = match policy {
-            OnNonFinite::Rollback(most) if (self.skipped.len() as u64) < most => String::new(),
-            _ => format!(
+        let after = match goes_on {
+            true => String::new(),
+            false => format!(
                 "; then train in another run folder with a smaller learning rate, mend the data, or give {more}"
             ),
         };
         Ok(match bytes().and_then(|bytes| dir.write(&path, &bytes)) {
-            Ok(()) => error.advising(format!("{advice} {}`{after}", path.display())),
+            Ok(()) => {
+                let older = self.skipped.iter().rev().skip(BUNDLES - 1);
+                older.for_each(|step| drop(remove(&dir.files().bundle(*step))));
+                error.advising(format!("{advice} {}`{after}", path.display()))
+            }
             Err(_) => error, // a full disk or memory must not hide the original error
         })
     }

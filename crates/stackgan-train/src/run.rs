@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use candle_core::Device;
-use stackgan_core::Model;
 use stackgan_kernels::{gpu, memory};
 
 use crate::config::{RunConfig, TrainConfig};
@@ -12,6 +10,7 @@ use crate::feed::{Fed, Feed};
 use crate::policy::Policy;
 use crate::reports::{Reported, Reports, cut};
 use crate::run_dir::{RunDir, remove};
+use crate::run_files::steps_of_sound_model;
 use crate::samples::Samples;
 pub use crate::setup::{Setup, plan_over};
 use crate::state::Run;
@@ -173,7 +172,7 @@ impl Saves<'_> {
         if self.store.checkpoints()?.is_empty() {
             run.checkpoint(self.store, 0)?; // fail now, not after a day, if this cannot be written
         }
-        if step > 0 && self.step_of_model() != Some(step) {
+        if step > 0 && steps_of_sound_model(&self.dir.files().model()) != Some(step) {
             // The process was killed before it wrote this one, or the run has gone back.
             self.model(run, step, None, on_event)?;
         }
@@ -240,13 +239,6 @@ impl Saves<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The step of the model on disk, if there is one that can be read.
-    fn step_of_model(&self) -> Option<u64> {
-        let bytes = std::fs::read(self.dir.files().model()).ok()?;
-        let model = Model::from_bytes(&bytes, &Device::Cpu).ok()?;
-        model.stage_info(model.last_stage()).ok().map(|info| info.steps)
     }
 
     /// Writes the model after the last step, unless a save has.

@@ -33,7 +33,14 @@ impl RunDir {
             let path = root.join(format!("{number:05}-{name}"));
             match fs::create_dir(&path) {
                 Ok(()) => return Self::open(&path),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    number = number.checked_add(1).ok_or_else(|| Error::Storage {
+                        action: "make the run folder",
+                        file: path,
+                        source: io::Error::other("there is no larger number"),
+                        remedy: "give folders with large numbers other names".to_owned(),
+                    })?;
+                }
                 Err(e) => return Err(storage("make the run folder", &path, e)),
             }
         }
@@ -295,6 +302,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("4294967295-x")).unwrap();
         assert!(RunDir::create(root.path(), "toy").unwrap().path().ends_with("00000-toy"));
+        fs::create_dir(root.path().join("4294967294-x")).unwrap();
+        assert!(RunDir::create(root.path(), "toy").unwrap().path().ends_with("4294967295-toy"));
+        let error = RunDir::create(root.path(), "toy").unwrap_err().to_string();
+        assert!(error.contains("no larger number") && error.contains("do: "), "{error}");
     }
 
     #[test]

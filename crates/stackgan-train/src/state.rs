@@ -155,7 +155,7 @@ impl Run {
             }
             _ => (trained, None),
         };
-        Ok(Model::new(Parts { text, stage1, stage2 }, device)?)
+        Ok(Model::new(Parts { text, stage1, stage2 })?)
     }
 
     fn stage_info(&self, step: u64) -> StageInfo {
@@ -203,7 +203,7 @@ pub fn model_at(run: Model, (header, archive): (&Header, &Archive)) -> Result<Mo
         true => decay_of(&header.config).unwrap_or(trained.info.ema),
         false => 0.0,
     };
-    Ok(Model::new(parts, &device)?)
+    Ok(Model::new(parts)?)
 }
 
 /// The decay of the running average in the configuration of a checkpoint.

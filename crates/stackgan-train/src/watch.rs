@@ -150,7 +150,7 @@ impl Watch {
             self.alike = 0;
             return None;
         };
-        self.alike += 1;
+        self.alike = self.alike.saturating_add(1);
         if self.alike < 2 || !self.say(COLLAPSE, step) {
             return None;
         }
@@ -165,7 +165,7 @@ impl Watch {
     /// Whether a warning may be given now; if so, it is recorded as given.
     fn say(&mut self, which: usize, step: u64) -> bool {
         let Some(said) = self.said.get_mut(which) else { return false };
-        let quiet = said.is_some_and(|last| step < last + QUIET);
+        let quiet = said.is_some_and(|last| step.saturating_sub(last) < QUIET);
         if !quiet {
             *said = Some(step);
         }
@@ -211,6 +211,15 @@ mod tests {
             let loss = if step % 499 == 0 { 2e-3 } else { 1e-5 };
             assert!(watch.step(step, seen(loss, 1.0)).is_empty(), "{step}");
         }
+    }
+
+    #[test]
+    fn the_last_steps_there_are_have_warnings_too() {
+        let mut watch = Watch::new(50.0);
+        let at: Vec<u64> = (u64::MAX - 599..=u64::MAX)
+            .filter(|&s| !watch.step(s, seen(9e-4, 1.0)).is_empty())
+            .collect();
+        assert_eq!(at, [u64::MAX - 100]);
     }
 
     #[test]

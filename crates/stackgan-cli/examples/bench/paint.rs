@@ -73,5 +73,5 @@ fn model(net: &NetConfig, encoder: Option<CharCnnRnnEncoder>, device: &Device) -
     let text = encoder.map_or_else(TextPart::unknown, TextPart::Inside);
     let stage1 = StagePart { info: stage.clone(), params: g1 };
     let stage2 = Some(StagePart { info: stage, params: g2 });
-    Ok(Model::new(Parts { text, stage1, stage2 }, device)?)
+    Ok(Model::new(Parts { text, stage1, stage2 })?)
 }

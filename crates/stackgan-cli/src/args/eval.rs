@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
 use stackgan_eval::comparison::BOOTSTRAP;
 
+use super::parsers::scale;
+
 /// Measure how well a model paints; each number is given with the conditions of its measurement.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(
     before_help = "Examples:\n  stackgan eval -m demo/model.safetensors --data demo/data --num 500 \\\n      --metrics colours,rp --candidates 10 \
         --judge demo/encoder.safetensors\n  \
@@ -54,14 +56,9 @@ pub(crate) struct Eval {
     /// Number of captions among which a picture must find its own, for R-precision; default: 100
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub candidates: Option<u16>,
-    /// The model's text encoder, if it is not in its file and no longer where it was: a file, the
-    /// folder of a sentence encoder, or `hub:OWNER/NAME`
-    #[arg(long, value_name = "ENCODER", conflicts_with = "embeddings")]
-    pub encoder: Option<PathBuf>,
-    /// Embeddings of the captions to paint from; default: the model's own text encoder, or without
-    /// one the embeddings beside the prepared data
-    #[arg(long, value_name = "FILE")]
-    pub embeddings: Option<PathBuf>,
+    /// What the captions are read with
+    #[command(flatten)]
+    pub reading: Reading,
     /// 1 measures the 64x64 pictures of Stage-I
     #[arg(long)]
     pub stage: Option<Stage>,
@@ -69,12 +66,9 @@ pub(crate) struct Eval {
     /// are independent if their seeds are `--num` apart
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// Scale of the noise; default: the model's own
-    #[arg(long, value_name = "S", value_parser = scale)]
-    pub z_scale: Option<f64>,
-    /// Scale of the noise of conditioning augmentation; default: the model's own
-    #[arg(long, value_name = "S", value_parser = scale)]
-    pub eps_scale: Option<f64>,
+    /// How much noise there is
+    #[command(flatten)]
+    pub scales: NoiseScales,
     /// Number of bootstrap samples for the interval of a Fréchet distance; 0 omits it
     #[arg(long, default_value_t = BOOTSTRAP as u16, value_name = "N",
           value_parser = clap::value_parser!(u16).range(0..=1000))]
@@ -100,12 +94,37 @@ pub(crate) struct Eval {
     pub json: bool,
 }
 
+/// What the captions that a model paints are read with.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// The model's text encoder, if it is not in its file and no longer where it was: a file, the
+    /// folder of a sentence encoder, or `hub:OWNER/NAME`
+    #[arg(long, value_name = "ENCODER", conflicts_with = "embeddings")]
+    pub encoder: Option<PathBuf>,
+    /// Embeddings of the captions to paint from; default: the model's own text encoder, or without
+    /// one the embeddings beside the prepared data
+    #[arg(long, value_name = "FILE")]
+    pub embeddings: Option<PathBuf>,
+}
+
+/// How much noise a model paints with.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct NoiseScales {
+    /// Scale of the noise; default: the model's own
+    #[arg(long, value_name = "S", value_parser = scale)]
+    pub z_scale: Option<f64>,
+    /// Scale of the noise of conditioning augmentation; default: the model's own
+    #[arg(long, value_name = "S", value_parser = scale)]
+    pub eps_scale: Option<f64>,
+}
+
 /// A part of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
     /// The training pictures
     Train,
     /// The test pictures
+    #[default]
     Test,
     /// Both
     All,
@@ -160,26 +179,18 @@ pub(crate) struct Nearest {
     /// a file with its weights; `none` compares pixels alone
     #[arg(long, value_name = "NAME")]
     pub features: Option<String>,
-    /// The model's text encoder, if it is not in its file and no longer where it was: a file, the
-    /// folder of a sentence encoder, or `hub:OWNER/NAME`
-    #[arg(long, value_name = "ENCODER", conflicts_with = "embeddings")]
-    pub encoder: Option<PathBuf>,
-    /// Embeddings of the captions to paint from; default: the model's own text encoder, or without
-    /// one the embeddings beside the prepared data
-    #[arg(long, value_name = "FILE")]
-    pub embeddings: Option<PathBuf>,
+    /// What the captions are read with
+    #[command(flatten)]
+    pub reading: Reading,
     /// 1 compares the 64x64 pictures of Stage-I
     #[arg(long)]
     pub stage: Option<Stage>,
     /// Seed of captions and noise
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// Scale of the noise; default: the model's own
-    #[arg(long, value_name = "S", value_parser = scale)]
-    pub z_scale: Option<f64>,
-    /// Scale of the noise of conditioning augmentation; default: the model's own
-    #[arg(long, value_name = "S", value_parser = scale)]
-    pub eps_scale: Option<f64>,
+    /// How much noise there is
+    #[command(flatten)]
+    pub scales: NoiseScales,
     /// The folder for nearest.png and nearest.json
     #[arg(long, alias = "output", default_value = "nearest", value_name = "DIR")]
     pub out: PathBuf,
@@ -192,12 +203,5 @@ fn distance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() && x >= 0.0 => Ok(x),
         _ => Err("expected a number from 0".to_owned()),
-    }
-}
-
-fn scale(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(s) if (0.0..=4.0).contains(&s) => Ok(s),
-        _ => Err("expected a number from 0 to 4".to_owned()),
     }
 }

@@ -26,7 +26,7 @@ pub(crate) use data::{
     Uncaptioned, Unpack,
 };
 pub(crate) use demo::Demo;
-pub(crate) use eval::{Eval, Metric, Nearest, Part};
+pub(crate) use eval::{Eval, Metric, Nearest, NoiseScales, Part, Reading};
 pub(crate) use global::{Global, Precision};
 pub(crate) use model::{Model, Onnx};
 pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Repro, Seeds};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use stackgan_core::Stage;
 
-use super::parsers::sentence;
+use super::parsers::{scale, sentence};
 
 /// The model, how it paints, and the folder for the pictures.
 #[derive(Args, Clone, Debug)]
@@ -28,10 +28,10 @@ pub(crate) struct Painting {
     #[arg(long)]
     pub no_metadata: bool,
     /// Scale of the noise; less than 1 gives less variety; default: the model's own
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = scale)]
     pub z_scale: Option<f64>,
     /// Scale of the noise of conditioning augmentation; default: the model's own
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = scale)]
     pub eps_scale: Option<f64>,
 }
 

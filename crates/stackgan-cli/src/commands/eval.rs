@@ -34,7 +34,7 @@ fn check_places(args: &Eval) -> Result<()> {
     let written = [("--out", args.out.as_deref()), ("--save-stats", args.save_stats.as_deref())];
     let model = args.model.as_deref().map(file_of);
     let features = args.features.as_deref().map(Path::new);
-    let files = [&args.judge, &args.stats, &args.embeddings].map(Option::as_deref);
+    let files = [&args.judge, &args.stats, &args.reading.embeddings].map(Option::as_deref);
     let data = args.data.as_deref();
     // Of a folder, what was made of it is read.
     let made = data.map(|data| (datasets::files(data), datasets::embeddings_of(data)));

@@ -43,14 +43,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     check_writable(&list_file)?;
     check_free(&sheet_file)?;
     let measurer = measurer(args.features.as_deref())?;
-    let options = PainterOptions {
-        encoder: args.encoder.as_deref(),
-        embeddings: args.embeddings.as_deref(),
-        stage: args.stage,
-        z_scale: args.z_scale,
-        eps_scale: args.eps_scale,
-        seed: args.seed,
-    };
+    let Args { stage, scales, seed, .. } = *args;
+    let options = PainterOptions { reading: &args.reading, stage, scales, seed };
     let painter = DatasetPainter::open(&args.model, &args.data, &options, context)?;
     let captioned = part_indices(&painter.data, args.captions)?;
     let questions = Questions::of(&painter.data, captioned, args.seed)?;

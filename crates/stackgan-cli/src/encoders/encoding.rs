@@ -44,10 +44,7 @@ pub(crate) fn encoded_once(
 ) -> Result<Embeddings> {
     let own = encoder.fingerprint();
     let name = format!("embeddings-{}-{}.safetensors", short(&own), short(data.fingerprint()));
-    let found = cache.find(&name, |file| {
-        let found = Embeddings::open(&file).ok()?;
-        (found.check(data).is_ok() && found.encoder() == own).then_some(found)
-    });
+    let found = cache.find(&name, |file| kept(&file, data, &own));
     found.map_or_else(|| encode(encoder, data, &cache.new_file(&name), manner), Ok)
 }
 
@@ -62,15 +59,15 @@ pub(crate) fn encoded(
     file: &Path,
     manner: Manner,
 ) -> Result<Embeddings> {
-    create_folder_of(file)?;
-    let mut phase = None;
-    let found = encoding::encoded(encoder, data, file, &mut |done| {
-        phase.get_or_insert_with(|| begin(data.all_captions(), manner)).at(done as u64);
-    })?;
-    if let Some(phase) = phase {
-        finish(phase, data.caption_count(), encoder);
-    }
-    Ok(found)
+    let found = kept(file, data, &encoder.fingerprint());
+    found.map_or_else(|| encode(encoder, data, file, manner), Ok)
+}
+
+/// The embeddings in `file`, if they are those of every caption of `data` by the encoder of this
+/// fingerprint.
+fn kept(file: &Path, data: &Prepared, encoder: &str) -> Option<Embeddings> {
+    let found = Embeddings::open(file).ok()?;
+    (found.check(data).is_ok() && found.encoder() == encoder).then_some(found)
 }
 
 /// Encodes captions of no dataset, and writes the embeddings with the captions to `output`.

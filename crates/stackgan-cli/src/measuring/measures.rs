@@ -15,7 +15,7 @@ use super::real::Real;
 use super::shown::Shown;
 use super::tally::Gathered;
 use crate::args::{Eval, Metric};
-use crate::exit::Problem;
+use crate::exit::{Problem, in_a_line, with_causes};
 use crate::progress::{Manner, Phase};
 
 /// Number of pictures per caption whose variety is measured.
@@ -52,7 +52,8 @@ impl Evidence<'_> {
                 Ok(numbers) if numbers.is_empty() => left_out.push(why_not(metric).to_owned()),
                 Ok(numbers) => measures.extend(numbers),
                 Err(error) => {
-                    left_out.push(format!("{}: {}", name(metric), in_a_line(&error)));
+                    let why = in_a_line(&with_causes(&error));
+                    left_out.push(format!("{}: {why}", name(metric)));
                     failure = failure.or(Some(error));
                 }
             }
@@ -102,12 +103,6 @@ impl Evidence<'_> {
             _ => Vec::new(),
         })
     }
-}
-
-/// The causes of an error in one line.
-fn in_a_line(error: &anyhow::Error) -> String {
-    let text = format!("{error:#}");
-    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 /// The name of the measure in the option.

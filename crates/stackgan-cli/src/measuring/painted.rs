@@ -15,6 +15,7 @@ use stackgan_data::prepared::Prepared;
 use stackgan_train::config::picture_size;
 
 use super::asked::Asked;
+use crate::args::{NoiseScales, Reading};
 use crate::context::Context;
 use crate::datasets;
 use crate::encoders::attach;
@@ -39,11 +40,9 @@ pub(crate) struct DatasetPainter {
 
 /// The options that determine how a model paints.
 pub(crate) struct PainterOptions<'a> {
-    pub encoder: Option<&'a Path>,
-    pub embeddings: Option<&'a Path>,
+    pub reading: &'a Reading,
     pub stage: Option<Stage>,
-    pub z_scale: Option<f64>,
-    pub eps_scale: Option<f64>,
+    pub scales: NoiseScales,
     pub seed: u64,
 }
 
@@ -61,14 +60,15 @@ impl DatasetPainter {
         let recipe = loaded.stage_info(stage)?.net.recipe;
         let prepared = datasets::open(data, (size, datasets::resizing(recipe)), context.manner)?;
         // An encoder that is not in the model's file reads the captions if it is known.
-        if options.embeddings.is_none() {
-            attach(&mut loaded, options.encoder, context)?;
+        let Reading { encoder, embeddings } = options.reading;
+        if embeddings.is_none() {
+            attach(&mut loaded, encoder.as_deref(), context)?;
         }
-        let embeddings = match (options.embeddings, loaded.reads_sentences()) {
+        let embeddings = match (embeddings.as_deref(), loaded.reads_sentences()) {
             (None, true) => None,
             (file, _) => Some(painting::embeddings(&loaded, file, (data, &prepared))?),
         };
-        let PainterOptions { z_scale, eps_scale, .. } = *options;
+        let NoiseScales { z_scale, eps_scale } = options.scales;
         let sampling = Sampling { stage: Some(stage), z_scale, eps_scale, ..Sampling::default() };
         Ok(Self {
             how: loaded.resolve(sampling)?,

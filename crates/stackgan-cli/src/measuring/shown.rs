@@ -38,14 +38,8 @@ impl Shown {
             let against = Against::of(args, sizes.as_ref(), context)?;
             return Ok(Self::Folder { dir: dir.clone(), files, against });
         }
-        let options = PainterOptions {
-            encoder: args.encoder.as_deref(),
-            embeddings: args.embeddings.as_deref(),
-            stage: args.stage,
-            z_scale: args.z_scale,
-            eps_scale: args.eps_scale,
-            seed: args.seed,
-        };
+        let Eval { stage, scales, seed, .. } = *args;
+        let options = PainterOptions { reading: &args.reading, stage, scales, seed };
         let [model, data] = [&args.model, &args.data];
         let [model, data] = [model, data].map(|path| path.as_deref().unwrap_or(Path::new("")));
         let painter = Box::new(DatasetPainter::open(model, data, &options, context)?);

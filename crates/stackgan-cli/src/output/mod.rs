@@ -17,6 +17,6 @@ pub(crate) use files::{
 pub(crate) use form::{Answer, Form};
 pub(crate) use lines::{aligned, beginning, print, print_to_reader};
 pub(crate) use outside::outside;
-pub(crate) use own::{about, part_of_a_dataset, said_kind, spare};
+pub(crate) use own::{part_of_a_dataset, said_kind, spare, would_replace};
 pub(crate) use paths::{absolute, path_text, quoted};
 pub(crate) use written::Written;

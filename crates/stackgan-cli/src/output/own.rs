@@ -2,21 +2,16 @@
 //! of another kind.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Result;
 use serde_json::Value;
-use stackgan_core::archive::KEY;
 use stackgan_data::layouts::folder::is_table_of_captions;
 use stackgan_data::layouts::is_picture;
 use stackgan_data::spoken;
+use stackgan_train::run_files::about;
 
 use crate::exit::Problem;
-
-/// Largest header that is read, in bytes: that of a prepared file holds less.
-const HEADER: u64 = 64 << 20;
 
 /// The kind of files of embeddings.
 pub(super) const EMBEDDINGS: &str = "embeddings";
@@ -35,10 +30,19 @@ pub(crate) fn spare((option, file): (&str, &Path), replaced: &[&str]) -> Result<
         (None, Some(part)) => ("that may be a dataset's", part),
         _ => return Ok(()),
     };
-    let place = format!("option: {option} {}", file.display());
-    let remedy = "name another file; or remove this one, if it is no longer needed";
     let what = format!("the result would replace a file {whose}");
-    Err(Problem::usage(what, place, ("a free name", found), remedy).into())
+    Err(would_replace(&what, (option, file), ("a free name", found)).into())
+}
+
+/// The refusal to replace the file that `option` names; `parts` are what may lie there, and what does.
+pub(crate) fn would_replace(
+    what: &str,
+    (option, file): (&str, &Path),
+    parts: (&str, &str),
+) -> Problem {
+    let place = format!("option: {option} {}", file.display());
+    let remedy = "name another file; or remove this one, if nothing needs it any more";
+    Problem::usage(what, place, parts, remedy)
 }
 
 /// What a file, or that to which a link leads, is in a folder of pictures with captions: a picture, the
@@ -71,19 +75,6 @@ fn kind(file: &Path) -> Option<String> {
     said_kind(&about(file)?)
 }
 
-/// What a file says of itself in its header, whether the rest of it is sound or not.
-pub(crate) fn about(file: &Path) -> Option<String> {
-    if !file.is_file() {
-        return None; // a pipe is not waited for
-    }
-    let (mut file, mut length, mut header) = (File::open(file).ok()?, [0; 8], Vec::new());
-    file.read_exact(&mut length).ok()?;
-    let length = Some(u64::from_le_bytes(length)).filter(|length| *length <= HEADER)?;
-    file.take(length).read_to_end(&mut header).ok()?;
-    let header: Value = serde_json::from_slice(&header).ok()?;
-    Some(header.get("__metadata__")?.get(KEY)?.as_str()?.to_owned())
-}
-
 /// The kind of a file in what it says of itself.
 pub(crate) fn said_kind(about: &str) -> Option<String> {
     let about: Value = serde_json::from_str(about).ok()?;
@@ -92,6 +83,8 @@ pub(crate) fn said_kind(about: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use stackgan_core::archive::KEY;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::Result;
 use candle_core::Tensor;
 use serde::Serialize;
-use stackgan_core::generator_noise::LARGEST_SCALE;
 use stackgan_core::image::Picture;
 use stackgan_core::provenance::SOFTWARE;
 use stackgan_core::{NamedModel, Provenance, Request, Resolved, Sampling};
@@ -70,16 +69,12 @@ impl Painter {
     /// Opens the model without an encoder.
     ///
     /// # Errors
-    /// Code 2 for a stage that it does not have or an invalid scale, and as [`load`].
+    /// Code 2 for a stage that it does not have, and as [`load`].
     pub(crate) fn of_embeddings(asked: &Painting, context: &Context) -> Result<Self> {
-        let sampling = Sampling {
-            stage: asked.stage,
-            z_scale: scale("--z-scale", asked.z_scale)?,
-            eps_scale: scale("--eps-scale", asked.eps_scale)?,
-            ..Sampling::default()
-        };
+        let Painting { stage, z_scale, eps_scale, .. } = *asked;
+        let sampling = Sampling { stage, z_scale, eps_scale, ..Sampling::default() };
         let painter = Self::open(&asked.model, context)?;
-        stage_of(&painter.named.model, asked.stage, &asked.model)?;
+        stage_of(&painter.named.model, stage, &asked.model)?;
         let (how, signed) = (painter.named.model.resolve(sampling)?, !asked.no_metadata);
         Ok(Self { sampling, how, signed, ..painter })
     }
@@ -205,16 +200,4 @@ pub(crate) fn check_free(path: &Path) -> Result<()> {
     let place = format!("file: {}", path.display());
     let remedy = "paint into another folder, `--out DIR`, or remove the file";
     Err(Problem::usage("a picture is in the way", place, parts, remedy).into())
-}
-
-fn scale(option: &str, value: Option<f64>) -> Result<Option<f64>> {
-    match value {
-        Some(v) if !(0.0..=LARGEST_SCALE).contains(&v) => {
-            let parts = (format!("0 to {LARGEST_SCALE}"), v.to_string());
-            let remedy = "1 is the noise of training; 0.7 is more faithful to the words";
-            let what = "the scale cannot be used";
-            Err(Problem::usage(what, format!("option: {option}"), parts, remedy).into())
-        }
-        _ => Ok(value),
-    }
 }

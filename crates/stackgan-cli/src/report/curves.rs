@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::axis::Axis;
-use super::pace::laps;
 use super::series::Series;
 use super::svg::{About, chart};
-use super::terms::{Terms, terms};
+use crate::run::{Terms, laps, terms};
 
 /// The charts of a run, here and in the terminal: a title, the names of its terms, how they are
 /// drawn, and how to read it. The first ones say most.

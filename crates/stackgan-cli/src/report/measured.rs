@@ -1,105 +1,21 @@
-//! The measurements of a run's model during training, from `eval.jsonl`, which `train --eval-every`
-//! writes.
+//! The measurements of a run's model on its page, and in words.
 
-use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use stackgan_train::run_files::RunFiles;
+use stackgan_eval::bootstrap::Interval;
 
 use super::axis::Axis;
 use super::numbers::number;
 use super::page::Page;
 use super::series::Series;
 use super::svg::{About, chart};
-use crate::output::about;
-
-/// The measurements of a run, by increasing step.
-pub(crate) struct Measurements {
-    all: Vec<Measurement>,
-    /// The measurement of `best.safetensors`.
-    best: Option<Measurement>,
-}
-
-/// The measurement at one checkpoint.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Measurement {
-    pub step: u64,
-    best: bool,
-    /// The key of the measure that decides which model is best.
-    decides: Option<String>,
-    pub measures: Vec<Measure>,
-    #[serde(default)]
-    left_out: Vec<String>,
-}
-
-/// One measured value.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Measure {
-    key: String,
-    pub name: String,
-    pub value: Option<f64>,
-    interval: Option<Interval>,
-    #[serde(default)]
-    how: String,
-    /// Number of painted pictures.
-    #[serde(default)]
-    count: u64,
-    by: String,
-}
-
-/// The number of steps that made a model, by its header.
-fn step_of(model: &Path) -> Option<u64> {
-    let about: Value = serde_json::from_str(&about(model)?).ok()?;
-    let stages = ["stage2", "stage1"].into_iter().filter_map(|stage| about.get(stage));
-    stages.filter_map(|stage| stage.get("steps")?.as_u64()).next()
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct Interval {
-    low: f64,
-    high: f64,
-}
+use crate::run::{Measure, Measurement, Measurements};
 
 impl Measurements {
-    /// Reads those in a run folder. For steps that were repeated after going back, the later ones
-    /// count. Lines that cannot be read are skipped.
-    pub(crate) fn read(run: &Path) -> Self {
-        let text = std::fs::read_to_string(RunFiles::of(run).measured()).unwrap_or_default();
-        let (mut all, mut best) = (Vec::<Measurement>::new(), None);
-        for line in text.lines() {
-            let Ok(one) = serde_json::from_str::<Measurement>(line) else { continue };
-            if one.best {
-                best = Some(one.clone());
-            }
-            all.retain(|earlier| earlier.step < one.step);
-            all.push(one);
-        }
-        let step = best.as_ref().and_then(|_| step_of(&Self::best_model(run)));
-        Self { all, best: best.filter(|best| Some(best.step) == step) }
-    }
-
-    /// The file of the model that measured best.
-    pub(crate) fn best_model(run: &Path) -> PathBuf {
-        run.join("best.safetensors")
-    }
-
-    /// The last one.
-    pub(crate) fn newest(&self) -> Option<&Measurement> {
-        self.all.last()
-    }
-
-    /// The measurement of `best.safetensors`.
-    pub(crate) fn best(&self) -> Option<&Measurement> {
-        self.best.as_ref()
-    }
-
     /// Adds them to a page. Those after `step` are left out, because the run went back from there.
     pub(super) fn section(&self, page: &mut Page, step: u64) {
         let shown: Vec<&Measurement> = self.all.iter().filter(|one| one.step <= step).collect();
         let Some(newest) = shown.last() else { return };
         page.section("Measured");
-        if let Some(best) = &self.best {
+        if let Some(best) = self.best() {
             let of = best
                 .deciding()
                 .map_or_else(String::new, |m| format!(", the best by {}: {}", m.name, m.told()));
@@ -108,7 +24,7 @@ impl Measurements {
         let mut head = ["measure", &format!("step {}", newest.step), "95 % interval"]
             .map(str::to_owned)
             .to_vec();
-        let best = self.best.as_ref().filter(|best| best.step != newest.step);
+        let best = self.best().filter(|best| best.step != newest.step);
         head.extend(best.map(|best| format!("step {}, the best", best.step)));
         head.push("by".to_owned());
         let row = |m: &Measure| {
@@ -130,7 +46,7 @@ impl Measurements {
         for why in &newest.left_out {
             page.text(&format!("Not measured at step {}: {why}.", newest.step));
         }
-        let best = self.best.as_ref().map(|best| best.step as f64);
+        let best = self.best().map(|best| best.step as f64);
         let charts: Vec<String> = newest.measures.iter().map(|m| m.chart(&shown, best)).collect();
         if charts.iter().any(|chart| !chart.is_empty()) {
             page.charts(&charts);
@@ -139,17 +55,6 @@ impl Measurements {
 }
 
 impl Measurement {
-    /// The value that decides which model is best.
-    fn deciding(&self) -> Option<&Measure> {
-        self.measures.iter().find(|m| Some(&m.key) == self.decides.as_ref())
-    }
-
-    /// The step and the values by key, for programs.
-    pub(crate) fn numbers(&self) -> Value {
-        let values = self.measures.iter().map(|m| (m.key.clone(), json!(m.value)));
-        json!({ "step": self.step, "measures": values.collect::<Map<_, _>>() })
-    }
-
     /// All values in one line.
     pub(crate) fn line(&self) -> String {
         let told: Vec<String> =
@@ -164,12 +69,6 @@ impl Measurement {
 }
 
 impl Measure {
-    /// Whether the values may be compared.
-    fn is_like(&self, other: &Self) -> bool {
-        (&self.key, &self.name, &self.by, &self.how, self.count)
-            == (&other.key, &other.name, &other.by, &other.how, other.count)
-    }
-
     fn told(&self) -> String {
         self.value.map_or_else(|| "–".to_owned(), number)
     }
@@ -193,6 +92,8 @@ impl Measure {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// A line of `eval.jsonl`.
@@ -243,15 +144,5 @@ mod tests {
         let (newest, best) = (measured.newest().unwrap(), measured.best().unwrap());
         assert_eq!((newest.step, newest.line().as_str()), (30, "R <precision> 0.300, IS –"));
         assert_eq!((best.step, best.verdict().as_str()), (10, "R <precision> 0.500"));
-    }
-
-    #[test]
-    fn what_was_measured_before_a_run_went_back_is_left_out() {
-        let run = tempfile::tempdir().unwrap();
-        let text = line(10, true, 0.1) + &line(20, true, 0.2) + &line(10, false, 0.15);
-        std::fs::write(run.path().join("eval.jsonl"), text).unwrap();
-        let measured = Measurements::read(run.path());
-        assert_eq!(measured.all.iter().map(|one| one.step).collect::<Vec<_>>(), [10]);
-        assert!(measured.best().is_none(), "there is no such file");
     }
 }

@@ -10,11 +10,11 @@ use stackgan_train::run_dir::RunDir;
 
 use super::curves::charts;
 use super::grids::Grids;
-use super::measured::Measurements;
 use super::numbers::number;
 use super::page::Page;
 use super::warnings::Warnings;
 use crate::progress::duration;
+use crate::run::Measurements;
 
 /// Minimum interval at which the page of a long run is rewritten, and interval at which an open
 /// page looks for a newer one.

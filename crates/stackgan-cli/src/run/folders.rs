@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use stackgan_train::run_dir::RunDir;
-use stackgan_train::run_files::RunFiles;
+use stackgan_train::run_files::{RunFiles, checkpoint_step};
 
 use super::record::Record;
 
@@ -46,9 +46,7 @@ pub(crate) fn checkpoints(run: &Path) -> Vec<(u64, u64)> {
     let entries =
         std::fs::read_dir(RunFiles::of(run).checkpoints()).into_iter().flatten().flatten();
     let of = |entry: std::fs::DirEntry| {
-        let name = entry.file_name();
-        let step = name.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?;
-        Some((step.parse().ok()?, entry.metadata().ok()?.len()))
+        Some((checkpoint_step(&entry.path())?, entry.metadata().ok()?.len()))
     };
     let mut found: Vec<(u64, u64)> = entries.filter_map(of).collect();
     found.sort_unstable();

@@ -9,6 +9,7 @@ use candle_core::Tensor;
 use super::generator::{about, weights};
 use super::graph::{Graph, Numbers, Setting};
 use super::networks::{self, Inputs};
+use crate::image::HALF;
 use crate::{Error, Model, Result, Stage};
 
 /// Returns the generator of `stage` for torch-fidelity.
@@ -62,7 +63,7 @@ pub fn classes(model: &Model, stage: Stage, text: &Tensor, model_sha256: &str) -
 
 /// Converts [-1, 1] to bytes as [`crate::image::Picture`] does: to the nearest byte.
 fn bytes(graph: &mut Graph, image: &str) -> String {
-    let [one, scale, half] = [1.0, 127.5, 0.499_999_97].map(|value| graph.numbers(&[value]));
+    let [one, scale, half] = [1.0, 127.5, HALF].map(|value| graph.numbers(&[value]));
     let x = graph.node("Add", &[image, &one], &[]);
     let x = graph.node("Mul", &[&x, &scale], &[]);
     let x = graph.node("Add", &[&x, &half], &[]);

@@ -103,7 +103,7 @@ pub fn from_state_dict(
     let part = |net, tensors| StagePart::imported(net, tensors, dataset, device);
     let (stage1, stage2) = (part(low_net, low)?, high_net.map(|net| part(net, high)).transpose()?);
     let text = encoder.map_or_else(TextPart::unknown, TextPart::Inside);
-    Model::new(Parts { text, stage1, stage2 }, device)
+    Model::new(Parts { text, stage1, stage2 })
 }
 
 /// Returns the state dict of the model's last generator, for PyTorch's `load_state_dict`. Counters
@@ -281,7 +281,7 @@ mod tests {
                 StagePart::imported(net, params.snapshot().unwrap(), "own", &cpu).unwrap()
             };
             let (stage1, stage2) = (part(low, &a), Some(part(high, &b)));
-            Model::new(Parts { text: TextPart::unknown(), stage1, stage2 }, &cpu).unwrap()
+            Model::new(Parts { text: TextPart::unknown(), stage1, stage2 }).unwrap()
         };
         assert!(to_state_dict(&model(net(), net())).is_ok());
         let bare = NetConfig { residual_blocks: 0, ..net() };

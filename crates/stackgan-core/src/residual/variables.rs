@@ -83,7 +83,7 @@ pub fn from_variables(
     let stage1 = part(low, stage1(&low))?;
     let stage2 = high.map(|net| part(net, stage2(&net))).transpose()?;
     let text = encoder.map_or_else(TextPart::unknown, TextPart::Inside);
-    Model::new(Parts { text, stage1, stage2 }, device)
+    Model::new(Parts { text, stage1, stage2 })
 }
 
 /// A tensor of a network here, and the variable that holds its numbers.

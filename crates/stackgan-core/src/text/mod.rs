@@ -34,7 +34,7 @@ pub fn short_fingerprint(fingerprint: &str) -> &str {
 }
 
 /// Converts captions to the vectors on which a model is conditioned.
-pub trait TextEncoder: Send + Sync {
+pub trait TextEncoder: std::fmt::Debug + Send + Sync {
     /// Returns the width of the vectors.
     fn dim(&self) -> usize;
 

@@ -85,12 +85,12 @@ pub(crate) fn model(recipe: Recipe, standardised: Standardised) -> Model {
     };
     let stage1 = StagePart { info: stage.clone(), params: loud(&g1, 7.0) };
     let stage2 = Some(StagePart { info: stage, params: loud(&g2, 7.0) });
-    Model::new(Parts { text: TextPart::Inside(encoder), stage1, stage2 }, &Device::Cpu).unwrap()
+    Model::new(Parts { text: TextPart::Inside(encoder), stage1, stage2 }).unwrap()
 }
 
 /// The same Stage-I alone, without an encoder.
 pub(crate) fn without_stage2(model: &Model) -> Model {
     let stage1 = StagePart { info: model.info().stage1.clone(), params: model.stage1().shared() };
     let parts = Parts { text: TextPart::unknown(), stage1, stage2: None };
-    Model::new(parts, &Device::Cpu).unwrap()
+    Model::new(parts).unwrap()
 }

@@ -60,6 +60,34 @@ fn long_captions_are_cut() -> Result<()> {
     Ok(())
 }
 
+/// A tokeniser may add more than the beginning and the end.
+#[test]
+fn a_limit_below_the_added_tokens_is_refused() {
+    let weights = weights(1);
+    let pad = r#"{"SpecialToken": {"id": "[PAD]", "type_id": 0}}"#;
+    let post = format!(
+        r#"{{"type": "TemplateProcessing", "single": [{pad}, {pad}, {{"Sequence": {{"id": "A", "type_id": 0}}}}, {pad}, {pad}],
+        "pair": [{{"Sequence": {{"id": "A", "type_id": 0}}}}, {{"Sequence": {{"id": "B", "type_id": 1}}}}],
+        "special_tokens": {{"[PAD]": {{"id": "[PAD]", "ids": [0], "tokens": ["[PAD]"]}}}}}}"#
+    );
+    let tokenizer =
+        TOKENIZER.replace("\"post_processor\": null", &format!("\"post_processor\": {post}"));
+    let of = |limits: &str| {
+        let files = SentenceFiles {
+            limits: Some(limits.as_bytes()),
+            tokenizer: tokenizer.as_bytes(),
+            ..files(&weights)
+        };
+        SentenceEncoder::new(&files, &Device::Cpu)
+    };
+    let error = of(r#"{"max_seq_length": 3}"#).unwrap_err().to_string();
+    assert!(
+        error.contains("sentence_bert_config.json") && error.contains("5 tokens or more"),
+        "{error}"
+    );
+    assert!(of(r#"{"max_seq_length": 5}"#).is_ok());
+}
+
 /// What is cut off is told, in characters.
 #[test]
 fn what_is_cut_off_is_told() -> Result<()> {

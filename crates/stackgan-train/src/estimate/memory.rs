@@ -14,6 +14,7 @@ use crate::pretrained::Pretrained;
 use crate::projected::head::WIDTH;
 use crate::projected::{self, Projection};
 use crate::r1::R1;
+use crate::ranges::LARGEST_BATCH;
 use crate::text::{ImageSide, PictureNetwork, SIDE};
 
 /// Bytes of a number.
@@ -31,6 +32,9 @@ const PACKED_G: u64 = 6;
 
 /// The same for a discriminator: nine quarters in sums, one packed.
 const PACKED_D: u64 = 3;
+
+/// Each part of the memory for settings out of range: more than any machine has, but the sum of all is a number.
+const BEYOND: u64 = u64::MAX / 8;
 
 /// Numbers of a network: its variables, its running statistics, and what a training pass keeps of each picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -242,6 +246,13 @@ pub(super) fn projection(projection: &Projection, stage: Stage) -> Size {
     size
 }
 
+/// Whether the sizes are so small that no count overflows.
+fn is_countable(cfg: &TrainConfig, low: &NetConfig) -> bool {
+    let (batch, ahead) = (cfg.optim.batch, cfg.run.prefetch);
+    let nets = [&cfg.net, low].iter().all(|net| net.check().is_ok());
+    nets && batch <= LARGEST_BATCH && cfg.micro_batch() <= batch && ahead <= LARGEST_BATCH
+}
+
 /// Memory that a run will want at its peak, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -261,9 +272,14 @@ pub struct Memory {
 
 impl Memory {
     /// The run's, with Stage-I of the sizes `low` under Stage-II, the networks through which its losses look, and a guard that undoes
-    /// steps as `undo` says.
+    /// steps as `undo` says. Of settings so far out of range that the counts overflow: 2 EiB in each field, which no machine has.
     #[must_use]
     pub fn of(cfg: &TrainConfig, low: &NetConfig, pretrained: &Pretrained, undo: Undo) -> Self {
+        let low = if cfg.stage == Stage::Two { low } else { &cfg.net };
+        if !is_countable(cfg, low) {
+            let [variables, pictures, beside, working, loading, saving] = [BEYOND; 6];
+            return Self { variables, pictures, beside, working, loading, saving };
+        }
         let (net, batch, part) = (&cfg.net, cfg.optim.batch as u64, cfg.micro_batch() as u64);
         let g = match cfg.stage {
             Stage::One => stage1_generator(net),

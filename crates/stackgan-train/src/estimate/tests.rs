@@ -9,7 +9,6 @@ use super::plan::Plan;
 use super::time::{Speed, seconds_a_step};
 use super::trial::{Timed, fresh_stage1};
 
-use crate::Pretrained;
 use crate::config::{TrainConfig, preset};
 use crate::guard::{Guard, Undo};
 use crate::matching::Matcher;
@@ -19,6 +18,7 @@ use crate::projected::head::Head;
 use crate::r1::R1;
 use crate::start::Start;
 use crate::text::TextTrainConfig;
+use crate::{Error, Pretrained};
 
 /// Both recipes and stages, at sizes where no two widths are equal.
 fn configs() -> Vec<TrainConfig> {
@@ -125,6 +125,29 @@ fn memory_grows_with_the_batch_and_not_otherwise() {
     assert!(small.peak() > small.variables + small.pictures);
 }
 
+#[test]
+fn settings_out_of_range_need_more_than_there_is_and_are_not_timed() {
+    let (pretrained, device) = (Pretrained::default(), Device::Cpu);
+    let stage2 = configs().into_iter().find(|cfg| cfg.stage == Stage::Two).unwrap();
+    let [mut batch, mut parts, mut ahead, mut net] = [(); 4].map(|()| stage2.clone());
+    batch.optim.batch = usize::MAX;
+    parts.knobs.micro_batch = usize::MAX;
+    ahead.run.prefetch = usize::MAX;
+    net.net.gf = usize::MAX;
+    for cfg in [batch, parts, ahead, net] {
+        let memory = Memory::of(&cfg, &stage2.net, &pretrained, Undo::Copied);
+        assert!(memory.peak() > 1 << 62 && memory.on_gpu() > 1 << 62, "{memory:?}");
+        let of = Timed { cfg: &cfg, low: &stage2.net, pretrained: &pretrained, device: &device };
+        assert!(matches!(seconds_a_step(&of), Err(Error::Config { .. })));
+    }
+    let low = NetConfig { gf: usize::MAX, ..stage2.net };
+    let of = |cfg: &TrainConfig| Memory::of(cfg, &low, &pretrained, Undo::Held).peak();
+    assert!(of(&stage2) > 1 << 62);
+    let stage1 = configs().remove(0);
+    let own = Memory::of(&stage1, &stage1.net, &pretrained, Undo::Held).peak();
+    assert_eq!(of(&stage1), own, "nothing is under Stage-I");
+}
+
 /// Steps with R1 are queued beside a recorded step, whose memory stays its own.
 #[test]
 fn a_gpu_keeps_a_second_batch_where_some_steps_are_recorded_and_some_are_not() {
@@ -205,7 +228,7 @@ fn mode_seeking_is_counted() {
 #[test]
 fn the_penalty_is_counted() {
     let mut cfg = configs().remove(0);
-    (cfg.net.gf, cfg.net.df, cfg.optim.batch) = (2, 64, 4); // D's step is the larger one
+    (cfg.net.gf, cfg.net.df, cfg.optim.batch) = (4, 64, 4); // D's step is the larger one
     let mut kept = |gamma| {
         cfg.loss.r1.gamma = gamma;
         Memory::of(&cfg, &cfg.net, &Pretrained::default(), Undo::Held).pictures
@@ -274,8 +297,10 @@ fn every_kind_of_run_has_a_pace() {
             let plan = Plan { seconds, pace };
             assert!(plan.is_possible() && pace.grid > 0.0 && pace.save > 0.0, "{pace:?}");
             assert_eq!(folder.path().read_dir().unwrap().count(), 2, "checkpoint and model");
-            let taller = speed.with_rows(8).without_saves();
+            let speed = speed.with_rows(8);
+            let taller = speed.without_saves();
             assert_eq!((taller.step, taller.grid), (pace.step, 2.0 * pace.grid), "twice the rows");
+            assert!(speed.with_rows(usize::MAX).without_saves().grid.is_finite());
         }
     }
 }

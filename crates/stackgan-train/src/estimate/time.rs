@@ -52,13 +52,14 @@ pub struct Pace {
 /// batch. A batch in parts takes as long as they do.
 ///
 /// # Errors
-/// When memory cannot be had, or the device fails.
+/// [`crate::Error::Config`] when a setting is out of range; when memory cannot be had, or the device fails.
 pub fn seconds_a_step(of: &Timed<'_>) -> Result<f64> {
     Ok(timed(of)?.0)
 }
 
 fn timed(of: &Timed<'_>) -> Result<(f64, Trial)> {
     let cfg = of.cfg;
+    cfg.check()?;
     if !of.device.is_cpu() {
         let mut trial = Trial::new(of, cfg.optim.batch)?;
         return Ok((trial.seconds_a_step(ON_GPU)?, trial));
@@ -85,7 +86,7 @@ impl Speed {
     /// as [`seconds_a_step`] where a few of them would take more than a twentieth of the time.
     ///
     /// # Errors
-    /// When memory cannot be had, or the device fails.
+    /// As [`seconds_a_step`].
     pub fn measure(of: &Timed<'_>, seconds: f64) -> Result<Self> {
         let (mut step, mut trial) = timed(of)?;
         if IN_ALL * step <= seconds / TIMING {
@@ -103,7 +104,7 @@ impl Speed {
     /// The speed of a run whose grids have `more` rows than those of the dataset's captions.
     #[must_use]
     pub fn with_rows(self, more: usize) -> Self {
-        Self { grid: self.grid * (ROWS + more) as f64 / ROWS as f64, ..self }
+        Self { grid: self.grid * (ROWS as f64 + more as f64) / ROWS as f64, ..self }
     }
 
     /// Without the time of checkpoints.

@@ -183,7 +183,7 @@ impl Trial {
             }
             None => Parts { text, stage1: trained, stage2: None },
         };
-        Ok(Model::new(parts, &self.device)?)
+        Ok(Model::new(parts)?)
     }
 }
 

@@ -59,6 +59,22 @@ impl StepConfig {
     /// Whether G is updated in this step: the last of every `d_steps`.
     #[must_use]
     pub const fn generator_moves(&self) -> bool {
-        self.knobs.d_steps <= 1 || (self.step + 1).is_multiple_of(self.knobs.d_steps)
+        let every = self.knobs.d_steps;
+        every <= 1 || self.step % every == every - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::preset;
+
+    #[test]
+    fn the_generator_moves_in_the_last_of_every_few_steps() {
+        let mut cfg = TrainConfig::from_toml(preset("toy-stage1").unwrap()).unwrap();
+        cfg.knobs.d_steps = 5; // of which 2^64 - 1 is a multiple
+        let moves = |step: &u64| StepConfig::of(&cfg, *step, 1.0).generator_moves();
+        let moved: Vec<u64> = (0..12).chain(u64::MAX - 5..=u64::MAX).filter(moves).collect();
+        assert_eq!(moved, [4, 9, u64::MAX - 1]);
     }
 }

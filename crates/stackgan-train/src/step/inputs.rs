@@ -6,6 +6,7 @@ use stackgan_core::noise::Noise;
 
 use crate::config::TrainConfig;
 use crate::diff_augment;
+use crate::ranges::LARGEST_BATCH;
 
 /// Everything that a step receives from outside.
 #[derive(Clone, Debug)]
@@ -45,11 +46,17 @@ pub struct StepNoise {
 }
 
 impl StepNoise {
-    /// Draws the noise of `step` for a batch of `batch` samples, with the run's seed and scales.
+    /// Draws the noise of `step` for a batch of `batch` samples, at most 65536, with the run's seed
+    /// and scales.
     ///
     /// # Errors
-    /// When the tensors cannot be created.
+    /// When there are more, or the tensors cannot be created.
     pub fn draw(cfg: &TrainConfig, step: u64, batch: usize, device: &Device) -> Result<Self> {
+        if batch > LARGEST_BATCH {
+            candle_core::bail!(
+                "the noise of a step: expected at most {LARGEST_BATCH} samples, found {batch}"
+            );
+        }
         let noise = Noise::new(cfg.seed);
         let samples: Vec<u64> = (0..batch as u64).collect();
         let of = Draw { net: &cfg.net, epsilon: cfg.noise.epsilon, device };

@@ -21,8 +21,17 @@ pub(super) struct Part {
 }
 
 /// The parts of a batch in order: one, or as many as `micro_batch` requires. They are views.
+///
+/// # Errors
+/// When the batch is empty, has not as many texts as pictures, or does not divide into parts.
 pub(super) fn parts(inputs: &Inputs, cfg: &StepConfig) -> Result<Vec<Part>> {
     let (whole, n) = (inputs.batch.real.dim(0)?, cfg.knobs.micro_batch);
+    let texts = inputs.batch.text.dim(0)?;
+    if whole == 0 || texts != whole {
+        candle_core::bail!(
+            "a batch: expected one picture or more, and a text for each; found {whole} with {texts} texts"
+        );
+    }
     let part = |Inputs { batch, noise }: Inputs| {
         let augment = DiffAugment { policy: cfg.knobs.diff_augment, values: noise.augment.clone() };
         Part { batch, noise, augment }
@@ -70,5 +79,31 @@ impl Gradients {
     /// When there was no part.
     pub(super) fn sum(self) -> Result<GradStore> {
         self.0.ok_or_else(|| candle_core::Error::Msg("a step of no pictures".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::config::{TrainConfig, preset};
+
+    #[test]
+    fn a_batch_has_pictures_and_a_text_for_each() {
+        let cfg = TrainConfig::from_toml(preset("toy-stage1").unwrap()).unwrap();
+        let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+        let parts = |pictures, texts| {
+            let (real, text) = (zeros(&[pictures, 3, 64, 64]), zeros(&[texts, 9]));
+            let noise = StepNoise::draw(&cfg, 0, pictures, &Device::Cpu).unwrap();
+            let batch = Batch { real, wrong: None, text, other_text: None };
+            let parts = parts(&Inputs { batch, noise }, &StepConfig::of(&cfg, 0, 1.0));
+            parts.map(|parts| parts.len()).map_err(|error| error.to_string())
+        };
+        assert_eq!(parts(2, 2), Ok(1));
+        for (pictures, texts) in [(0, 0), (0, 2), (2, 0)] {
+            let error = parts(pictures, texts).unwrap_err();
+            assert!(error.contains(&format!("found {pictures} with {texts} texts")), "{error}");
+        }
     }
 }

@@ -20,6 +20,7 @@ use stackgan_core::archive::Archive;
 use stackgan_data::whole_file::TEMPORARY;
 
 use crate::nonfinite;
+use crate::run_files::{checkpoint_name, checkpoint_step};
 use crate::{Error, Result};
 
 use atomic::PIECE;
@@ -159,7 +160,8 @@ impl<F: Files> Store<F> {
     /// [`Error::Storage`].
     pub fn after(mut self, (keep, every): (usize, u64)) -> Result<Self> {
         let every = NonZeroU64::new(every);
-        let there: Vec<u64> = self.checkpoints()?.iter().filter_map(|path| step_of(path)).collect();
+        let there: Vec<u64> =
+            self.checkpoints()?.iter().filter_map(|path| checkpoint_step(path)).collect();
         let (milestones, others): (Vec<u64>, Vec<u64>) =
             there.iter().partition(|step| is_milestone(**step, every));
         let mut left = if every == self.every { others } else { there };
@@ -243,7 +245,7 @@ impl<F: Files> Store<F> {
     /// [`Error::Storage`].
     pub fn checkpoints(&self) -> Result<Vec<PathBuf>> {
         let mut paths: Vec<_> =
-            self.listed()?.into_iter().filter(|path| step_of(path).is_some()).collect();
+            self.listed()?.into_iter().filter(|path| checkpoint_step(path).is_some()).collect();
         paths.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
         Ok(paths)
     }
@@ -287,7 +289,7 @@ impl<F: Files> Store<F> {
     /// process.
     fn is_kept(&self, path: &Path) -> bool {
         let kept = |step| is_milestone(step, self.every) || self.left.contains(&step);
-        step_of(path).is_some_and(kept)
+        checkpoint_step(path).is_some_and(kept)
     }
 
     /// Reads one checkpoint.
@@ -324,7 +326,7 @@ impl<F: Files> Store<F> {
     }
 
     fn path(&self, step: u64) -> PathBuf {
-        self.folder.join(format!("step-{step:07}.safetensors"))
+        self.folder.join(checkpoint_name(step))
     }
 
     fn listed(&self) -> Result<Vec<PathBuf>> {
@@ -335,14 +337,6 @@ impl<F: Files> Store<F> {
 /// Whether a step is a multiple of `every`, whose checkpoints are kept.
 fn is_milestone(step: u64, every: Option<NonZeroU64>) -> bool {
     every.is_some_and(|every| step > 0 && step % every == 0)
-}
-
-/// The step in the name of a checkpoint; `None` for another file.
-fn step_of(path: &Path) -> Option<u64> {
-    let name = name_of(path);
-    let digits = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
-    let digits = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-    digits?.parse().ok()
 }
 
 fn name_of(path: &Path) -> String {
@@ -372,12 +366,9 @@ mod tests {
             store.save(archive(step as f32), &header(step)).unwrap();
         }
         let kept = store.checkpoints().unwrap();
-        let steps: Vec<u64> = kept.iter().map(|path| step_of(path).unwrap()).collect();
+        let steps: Vec<u64> = kept.iter().map(|path| checkpoint_step(path).unwrap()).collect();
         assert_eq!(steps, [4, 8, 10, 11]);
         assert_eq!(store.load(&kept[0], &Device::Cpu).unwrap().0.step, 4);
-        for name in ["step-.safetensors", "step-12.txt", "step-1a.safetensors", "other"] {
-            assert_eq!(step_of(Path::new(name)), None, "{name}");
-        }
     }
 
     /// Saves these steps in a process of its own, whose settings are `to`; those of the process before
@@ -391,7 +382,7 @@ mod tests {
         for step in steps {
             store.save(archive(step as f32), &header(step)).unwrap();
         }
-        store.checkpoints().unwrap().iter().map(|path| step_of(path).unwrap()).collect()
+        store.checkpoints().unwrap().iter().map(|path| checkpoint_step(path).unwrap()).collect()
     }
 
     #[test]

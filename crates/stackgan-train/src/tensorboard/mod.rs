@@ -84,7 +84,7 @@ impl Board {
         self.file = Some(OpenOptions::new().create_new(true).append(true).open(path)?);
         self.write(0, What::Version)?;
         if number > 0 {
-            return self.write(step + 1, What::Start);
+            return self.write(step.saturating_add(1), What::Start);
         }
         let config = fs::read_to_string(RunFiles::of(&self.run).config()).unwrap_or_default();
         self.write(0, What::Text("config", &format!("```toml\n{config}```\n")))?;
@@ -160,8 +160,9 @@ fn files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let number =
             name.strip_prefix("events.out.tfevents.").and_then(|n| n.strip_suffix(".stackgan"));
-        if let Some(number) = number.and_then(|n| n.parse().ok()) {
-            found.push((number, path));
+        let number = number.and_then(|n| n.parse().ok());
+        if let Some(number) = number.filter(|n: &u64| *n < u64::MAX) {
+            found.push((number, path)); // the largest would leave none for the next file
         }
     }
     found.sort();

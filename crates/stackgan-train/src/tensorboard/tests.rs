@@ -142,6 +142,18 @@ fn a_run_that_goes_back_forgets_what_it_takes_again() {
 }
 
 #[test]
+fn the_largest_numbers_are_no_end() {
+    let run = tempfile::tempdir().unwrap();
+    let folder = run.path().join("tb");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join(format!("events.out.tfevents.{}.stackgan", u64::MAX)), "").unwrap();
+    for step in [0, u64::MAX] {
+        Board::new(run.path()).on(&started(step)).unwrap();
+    }
+    assert_eq!(steps(run.path()), [vec![0, 0, 0], vec![0, u64::MAX]]);
+}
+
+#[test]
 fn numbers_are_grouped_and_speed_needs_two_reports() {
     let run = tempfile::tempdir().unwrap();
     let mut board = Board::new(run.path());

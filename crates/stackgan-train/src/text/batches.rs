@@ -90,14 +90,7 @@ impl Batches {
                     .to_owned(),
             });
         }
-        if source.side() < SIDE {
-            return Err(Error::Config {
-                key: "data".to_owned(),
-                expected: format!("pictures of {SIDE} pixels a side or more"),
-                found: source.side().to_string(),
-                remedy: "train on prepared data of Stage-I or Stage-II".to_owned(),
-            });
-        }
+        check_side(source)?;
         let means = vec![None; classes.len()];
         Ok(Self { classes: classes.into_values().collect(), cfg, means })
     }
@@ -201,6 +194,23 @@ impl Batches {
     }
 }
 
+/// Checks that a crop fits into the pictures of `source`.
+///
+/// # Errors
+/// [`Error::Config`] when they are smaller.
+pub(super) fn check_side(source: &dyn TextSource) -> Result<()> {
+    let side = source.side();
+    if side >= SIDE {
+        return Ok(());
+    }
+    Err(Error::Config {
+        key: "data".to_owned(),
+        expected: format!("pictures of {SIDE} pixels a side or more"),
+        found: side.to_string(),
+        remedy: "give prepared data of Stage-I or Stage-II".to_owned(),
+    })
+}
+
 /// The error of a state that is not one of this training.
 pub(super) fn not_its_state(expected: &str, found: &str) -> Error {
     Error::Core(stackgan_core::Error::Model {
@@ -235,8 +245,8 @@ impl From<bool> for Direction {
     }
 }
 
-/// Appends the square of `crop` pixels at `(x, y)` of a square picture of side `side`, plane by
-/// plane, in [-1, 1].
+/// Appends the square of `crop` pixels at `(x, y)` of a square picture of side `side`, 1 or more,
+/// plane by plane, in [-1, 1].
 pub(super) fn push_crop(
     picture: &[u8],
     (side, crop): (usize, usize),
@@ -245,7 +255,7 @@ pub(super) fn push_crop(
     out: &mut Vec<f32>,
 ) {
     for channel in 0..3 {
-        for row in picture.chunks_exact(side * 3).skip(y).take(crop) {
+        for row in picture.chunks_exact(side.saturating_mul(3)).skip(y).take(crop) {
             let start = out.len();
             let values = row.iter().skip(3 * x + channel).step_by(3).take(crop);
             out.extend(values.map(|&byte| scaled(byte)));

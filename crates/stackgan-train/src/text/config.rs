@@ -109,7 +109,7 @@ pub enum ImageSide {
 }
 
 /// The sides of the pictures that a pretrained network may be given.
-const SIDES: RangeInclusive<usize> = 32..=1024;
+pub(super) const SIDES: RangeInclusive<usize> = 32..=1024;
 
 /// Everything that determines an encoder except data, seed and length of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use stackgan_data::crop::resize_square;
 use stackgan_eval::features::efficientnet_lite;
 
-use super::batches::{Direction, Row, push_crop};
+use super::batches::{Direction, Row, check_side, push_crop};
 use super::{ImageSide, PictureNetwork, SIDE, TextSource};
 use crate::{Error, Result};
 
@@ -150,6 +150,9 @@ impl ImageInputs<'_> {
     }
 
     /// The inputs for whole pictures, as they are: the middles of pixels.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when pictures are smaller than a crop; when one cannot be read.
     pub(super) fn of(&self, source: &dyn TextSource, pictures: &[usize]) -> Result<Tensor> {
         match self {
             Self::Features(features) => {
@@ -157,6 +160,7 @@ impl ImageInputs<'_> {
                 features.select(&which.collect::<Vec<_>>())
             }
             Self::Pixels => {
+                check_side(source)?;
                 let side = source.side();
                 let corner = side.saturating_sub(SIDE) / 2;
                 let mut pixels = Vec::with_capacity(pictures.len() * 3 * SIDE * SIDE);
@@ -168,5 +172,41 @@ impl ImageInputs<'_> {
                 Ok(Tensor::from_vec(pixels, (pictures.len(), 3, SIDE, SIDE), &Device::Cpu)?)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One picture of this side and no bytes.
+    struct Empty(usize);
+
+    impl TextSource for Empty {
+        fn classes(&self) -> &[u32] {
+            &[0]
+        }
+
+        fn captions(&self, _: usize) -> &[String] {
+            &[]
+        }
+
+        fn side(&self) -> usize {
+            self.0
+        }
+
+        fn picture(&self, _: usize) -> Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn pictures_without_a_crop_are_refused() {
+        let refused = |side| ImageInputs::Pixels.of(&Empty(side), &[0]).unwrap_err().to_string();
+        for side in [0, SIDE - 1] {
+            let error = refused(side);
+            assert!(error.contains(&format!("64 pixels a side or more, found {side}")), "{error}");
+        }
+        refused(usize::MAX);
     }
 }

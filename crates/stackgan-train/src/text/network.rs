@@ -6,7 +6,8 @@ use candle_core::{Device, Tensor};
 use stackgan_data::crop::PictureSize;
 use stackgan_eval::features::{EfficientNetLite0, Resample};
 
-use crate::Result;
+use super::config::SIDES;
+use crate::{Error, Result};
 
 /// The squares of pixels of which a picture of either stage is shown the means.
 ///
@@ -30,12 +31,20 @@ impl PictureNetwork {
     /// them.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// [`Error::Config`] when `side` is not from 32 to 1024; when a tensor is missing or has another shape.
     pub fn new(
         (name, side): (&str, usize),
         tensors: BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
+        if !SIDES.contains(&side) {
+            return Err(Error::Config {
+                key: "features".to_owned(),
+                expected: format!("pictures of {} to {} pixels a side", SIDES.start(), SIDES.end()),
+                found: side.to_string(),
+                remedy: "show the network pictures of another side".to_owned(),
+            });
+        }
         let net = EfficientNetLite0::new(&tensors, device)?;
         let sized = |(size, square): (PictureSize, usize)| -> Result<_> {
             Ok((size.crop(), Resample::new((size.crop(), square), side, device)?))
@@ -87,5 +96,19 @@ impl PictureNetwork {
             return Err(candle_core::Error::Msg(text).into());
         };
         self.features(&sized.apply(pictures)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_out_of_range_is_refused() {
+        for side in [0, 31, 1025, usize::MAX] {
+            let network = PictureNetwork::new(("none", side), BTreeMap::new(), &Device::Cpu);
+            let error = network.unwrap_err().to_string();
+            assert!(error.contains("32 to 1024") && error.contains(&side.to_string()), "{error}");
+        }
     }
 }

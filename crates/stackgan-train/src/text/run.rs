@@ -18,6 +18,9 @@ use crate::{Error, Result};
 /// Maximum number of captions from which the standardisation is computed, each of another picture.
 const STANDARDISE_ON: usize = 4096;
 
+/// Most steps of a state, more than any training takes.
+const MOST_STEPS: u64 = 1_000_000_000_000;
+
 /// The metadata key of a state's step.
 const STEP: &str = "step";
 
@@ -35,7 +38,7 @@ pub struct TextRun<'a> {
     /// The source of all randomness.
     pub noise: Noise,
     /// The fraction of the run that has passed before a step, from 0; the run ends when it reaches
-    /// 1.
+    /// 1, or is no number.
     ///
     /// For a run of `n` steps this is `step / n`, and equal seeds give equal bits. A caller with a
     /// clock can end a run by time.
@@ -133,8 +136,11 @@ impl<'a> TextTraining<'a> {
     /// As [`Self::begin`]; when the state is not one of such a run.
     pub fn resume(run: &'a TextRun<'a>, state: &Archive) -> Result<Self> {
         let mut training = Self::begin(run)?;
-        let step = state.metadata.get(STEP).and_then(|step| step.parse().ok());
-        let step = step.ok_or_else(|| not_its_state("the number of its steps", "none"))?;
+        let said = state.metadata.get(STEP);
+        let step = said.and_then(|step| step.parse().ok()).filter(|step| *step <= MOST_STEPS);
+        let expected = format!("the number of its steps, at most {MOST_STEPS}");
+        let step =
+            step.ok_or_else(|| not_its_state(&expected, said.map_or("none", String::as_str)))?;
         training.text_params.set(&state.part("text."))?;
         training.image_params.set(&state.part("image."))?;
         training.optimiser.restore(&state.part("optimiser."), step)?;
@@ -171,7 +177,7 @@ impl<'a> TextTraining<'a> {
         let Self { run, text, image, batches, step, .. } = self;
         let (config, step) = (run.config, *step);
         let done = (run.done)(step);
-        if done >= 1.0 {
+        if done.is_nan() || done >= 1.0 {
             return Ok(None);
         }
         let rows = batches.rows(run.source, run.noise, step);
@@ -481,9 +487,22 @@ pub(super) mod tests {
             }
             assert!(training.finish()?.to_bytes()? == whole, "{:?}", cfg.loss);
             let mut state = TextTraining::begin(&run)?.state()?;
+            for step in [u64::MAX, MOST_STEPS + 1] {
+                state.metadata.insert(STEP.to_owned(), step.to_string());
+                assert!(TextTraining::resume(&run, &state).is_err());
+            }
             state.metadata.clear();
             assert!(TextTraining::resume(&run, &state).is_err());
         }
+        Ok(())
+    }
+
+    /// As of a run of no steps: none of none.
+    #[test]
+    fn a_run_whose_length_is_no_number_ends() -> Result<()> {
+        let (config, source, pictures) = (config(), Squares::new(), all());
+        let run = run_of(&config, &source, &pictures, &|_| f64::NAN);
+        assert!(TextTraining::begin(&run)?.step()?.is_none());
         Ok(())
     }
 

@@ -325,6 +325,21 @@ fn steps_that_cannot_be_taken_are_left_out_so_many_times() {
     );
 }
 
+/// Bundles are as large as checkpoints: many of them would fill the disk.
+#[test]
+fn the_last_bundles_of_steps_that_are_left_out_are_kept() {
+    let folder = poisoned();
+    let pictures = folder.data.0.indices(stackgan_data::dataset::Split::Train).len() as u64;
+    let policy = Policy { on_nonfinite: OnNonFinite::Rollback(99), ..Policy::default() };
+    let (result, warnings) = folder.train_as("run", &long(12 * pictures / 4), None, 999, &policy);
+    result.unwrap();
+    let skipped = warnings.iter().filter(|w| w.contains("is left out")).count();
+    let files = std::fs::read_dir(folder.folder.path().join("run")).unwrap().flatten();
+    let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+    let bundles = names.filter(|name| name.starts_with("nonfinite-step-")).count();
+    assert!(skipped > 8 && bundles == 8, "{bundles} of {skipped}");
+}
+
 /// What is wrong with the checkpoints does not hide what was wrong with the step.
 #[test]
 fn without_a_checkpoint_to_go_back_to_the_number_is_the_error() {

@@ -278,7 +278,7 @@ pub(crate) fn stage1_with(net: NetConfig, standardise: Option<Standardise>) -> M
     let (fingerprint, source) = ("random".to_owned(), None);
     let text = TextPart::Beside { fingerprint, source, standardise };
     let stage1 = StagePart { info, params };
-    Model::new(Parts { text, stage1, stage2: None }, &Device::Cpu).unwrap()
+    Model::new(Parts { text, stage1, stage2: None }).unwrap()
 }
 
 #[test]

@@ -26,8 +26,7 @@ use super::words::{ENCODER, Words};
 use crate::exit::{Problem, Stopped};
 use crate::models::load;
 use crate::output::absolute;
-use crate::report::{laps, terms};
-use crate::run::{Record, Training, checkpoints, train_stage};
+use crate::run::{Record, Training, checkpoints, laps, terms, train_stage};
 use crate::version::VERSION;
 
 /// Shortest time between two checkpoints in seconds: a kill loses little.

@@ -113,11 +113,10 @@ fn paint(painter: &Painter, prompts: &[String], context: &Context) -> Result<Vec
 /// # Errors
 /// Those of the device.
 pub(super) fn published(model: Model) -> Result<Model> {
-    let device = model.device().clone();
     let named = Encoder::of(model.info()).source().map(str::to_owned);
     let mut parts = model.into_parts();
     if let TextPart::Beside { source, .. } = &mut parts.text {
         *source = named;
     }
-    Ok(Model::new(parts, &device)?)
+    Ok(Model::new(parts)?)
 }

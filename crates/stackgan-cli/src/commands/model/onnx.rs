@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::encoders;
 use crate::exit::Problem;
 use crate::models::{Loaded, load, stage_of};
-use crate::output::{Written, apart, write_file};
+use crate::output::{Written, apart, would_replace, write_file};
 
 /// Writes the requested files.
 pub(super) fn export(path: &Path, asked: &args::Onnx, context: &Context) -> Result<Written> {
@@ -70,10 +70,8 @@ fn check_free(option: &str, file: Option<&Path>) -> Result<()> {
     else {
         return Ok(());
     };
-    let place = format!("option: {option} {}", file.display());
     let parts = ("no file, or an ONNX file of this program", "another file of this name");
-    let remedy = "name another file; or remove this one, if it is no longer needed";
-    Err(Problem::usage("the export would replace a file", place, parts, remedy).into())
+    Err(would_replace("the export would replace a file", (option, file), parts).into())
 }
 
 /// Whether a file is an ONNX file of this program: it begins with its graph, and says later whose it

@@ -18,7 +18,7 @@ use stackgan_core::{Provenance, Sampling};
 use crate::args::Repro;
 use crate::context::Context;
 use crate::encoders;
-use crate::exit::{Exit, Problem};
+use crate::exit::{Exit, Problem, in_a_line};
 use crate::output::{Answer, Form, leads_to, path_text, write_file};
 use crate::painting::{EmbeddingsAt, Given, Painter, file_name};
 use crate::progress::Phase;
@@ -215,9 +215,8 @@ impl Session<'_> {
 
     /// What is said of a file that cannot be judged.
     fn refuse(&self, file: &Path, error: &anyhow::Error) -> Judged {
-        let why: Vec<String> =
-            error.root_cause().to_string().lines().map(|line| line.trim().to_owned()).collect();
-        self.about(file, "refused", format!("not judged: {}", why.join("; ")))
+        let why = in_a_line(&error.root_cause().to_string());
+        self.about(file, "refused", format!("not judged: {why}"))
     }
 
     fn about(&self, file: &Path, verdict: &'static str, why: String) -> Judged {

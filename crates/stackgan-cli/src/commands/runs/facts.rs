@@ -11,8 +11,7 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::run_files::RunFiles;
 
 use crate::output::path_text;
-use crate::report::{Terms, laps, speed, terms};
-use crate::run::{Record, Sitting, checkpoints};
+use crate::run::{Record, Sitting, Terms, checkpoints, laps, speed, terms};
 
 /// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

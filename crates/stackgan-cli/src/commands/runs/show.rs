@@ -11,8 +11,8 @@ use super::facts::{Facts, State};
 use crate::args::MOST_ROLLBACKS;
 use crate::output::{Answer, Form, path_text, quoted};
 use crate::progress::duration;
-use crate::report::{Measurement, Measurements, RunReport, number};
-use crate::run::{Record, checkpoints};
+use crate::report::{RunReport, number};
+use crate::run::{Measurement, Measurements, Record, checkpoints};
 
 /// Shows one run.
 pub(super) fn run(path: &Path, form: Form) -> Result<()> {

@@ -14,11 +14,12 @@ use stackgan_data::prepared::{Damaged, Prepared};
 use stackgan_train::Pretrained;
 use stackgan_train::config::TrainConfig;
 use stackgan_train::matching::Matcher;
+use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
 
 use super::estimate::{self, Estimate};
 use super::evaluation::Evaluation;
-use super::inputs::{begun_on, fit_width, folder, say_other_encoder, stay_as_given};
+use super::inputs::{begun_on, check_sizes, fit_width, folder, say_other_encoder, stay_as_given};
 use super::kept::Kept;
 use super::pretrained::{matcher, projection};
 use super::reading::{Text, small_config};
@@ -92,16 +93,24 @@ pub(super) fn plan(
     (hours, sentences): (Option<f64>, &Sentences),
 ) -> Result<DryRun> {
     let kept = Kept::of(args, resumed);
+    let begun = start::begun(resumed, &config, args)?;
+    let origins = begun.as_ref().map(|header| &header.origins);
     let stage1 = match config.stage {
         Stage::One => None,
         Stage::Two => Some(stage1::find(&mut wanted, kept.stage1.as_deref(), context)?),
     };
+    if let (Some(origins), Some(model)) = (origins, &stage1) {
+        origins.check_stage1(&model.sha256()?)?;
+    }
+    if let (Some(origins), Some(path)) = (origins, &wanted.data) {
+        check_sizes(origins, path)?;
+    }
     let data = planned_data(&wanted, &config)?;
     Evaluation::check(&wanted)?;
-    let init = begun_on(&wanted, resumed.is_none(), context)?;
+    let init = begun_on(&wanted, begun.is_none(), context)?;
     let models = (stage1.as_ref(), init.as_ref(), kept.encoder.as_deref());
     let (text, pretrained) =
-        planned_text(&wanted, models, (&mut config, layers), (sentences, context))?;
+        planned_text(&wanted, (models, origins), (&mut config, layers), (sentences, context))?;
     let low = stage1.map(|model| model.info().stage1.net);
     if let Some(low) = &low {
         config.check_over(low)?;
@@ -244,13 +253,16 @@ fn check_batches(config: &TrainConfig, data: &Dataset) -> Result<()> {
     Ok(())
 }
 
+/// The models of Stage-I and of `--init-from`, and the encoder that the run keeps.
+type Models<'a> = (Option<&'a Model>, Option<&'a Model>, Option<&'a Path>);
+
 /// Finds where the text comes from, and the networks through which losses look. Adapts the settings as a run does.
 ///
 /// # Errors
 /// Code 4 if nothing can read the text, and those by which a run refuses it.
 fn planned_text(
     wanted: &Record,
-    (stage1, init, kept): (Option<&Model>, Option<&Model>, Option<&Path>),
+    ((stage1, init, kept), origins): (Models<'_>, Option<&Origins>),
     (config, layers): (&mut TrainConfig, &Layers),
     (sentences, context): (&Sentences, &Context),
 ) -> Result<(Source, Pretrained)> {
@@ -265,7 +277,9 @@ fn planned_text(
                 None => Source::InitFrom,
             };
             let encoder = encoder.text();
-            (source, Some((encoder.dim(), encoder.fingerprint())))
+            let fingerprint = encoder.fingerprint();
+            origins.map_or(Ok(()), |origins| origins.check_encoder(&fingerprint))?;
+            (source, Some((encoder.dim(), fingerprint)))
         }
         (Text::Imported(file), _) => {
             let embeddings = Embeddings::open(&file)?;

@@ -8,8 +8,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
-use candle_core::Device;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use stackgan_data::prepared::Prepared;
 use stackgan_eval::report::Measured;
@@ -17,15 +16,15 @@ use stackgan_train::config::TrainConfig;
 use stackgan_train::event::{StopReason, TrainEvent};
 use stackgan_train::run;
 use stackgan_train::run_dir::RunDir;
+use stackgan_train::run_files::steps_of_sound_model;
 
-use crate::args::{self, Eval, Metric, Part};
+use crate::args::{self, Eval, Metric, Part, Reading};
 use crate::context::Context;
 use crate::datasets::{ANY_SIZE, there};
+use crate::exit::with_causes;
 use crate::measuring::{Found, check_data, judges, measured};
-use crate::models::load;
 use crate::progress::Manner;
-use crate::report::Measurements;
-use crate::run::Record;
+use crate::run::{Measure, Measurements, Record};
 
 /// Measurements at checkpoints.
 pub(super) struct Evaluation<'a> {
@@ -34,9 +33,8 @@ pub(super) struct Evaluation<'a> {
     context: &'a Context,
     /// The step of the last measurement.
     last: u64,
-    /// The value of the deciding measure for the best model, and how it was measured. Values of
-    /// different networks cannot be compared.
-    best: Option<(f64, String)>,
+    /// The deciding measure of the best model. Values of different networks cannot be compared.
+    best: Option<Measure>,
     /// Whether the warnings were said, which are the same each time.
     warned: bool,
 }
@@ -83,9 +81,8 @@ impl<'a> Evaluation<'a> {
 
     /// The measurement of a model, which [`Self::begin`] names.
     fn asked(args: &args::Evaluation, path: &Path, embeddings: Option<&Path>) -> Eval {
+        let embeddings = embeddings.map(Path::to_path_buf);
         Eval {
-            model: None,
-            pictures: None,
             data: Some(path.to_path_buf()),
             split: Part::Test,
             metrics: args.eval_metrics.clone(),
@@ -93,19 +90,8 @@ impl<'a> Evaluation<'a> {
             features: args.eval_features.clone(),
             judge: args.eval_judge.clone(),
             candidates: args.eval_candidates,
-            encoder: None,
-            embeddings: embeddings.map(Path::to_path_buf),
-            stage: None,
-            seed: 0,
-            z_scale: None,
-            eps_scale: None,
-            bootstrap: 0,
-            stats: None,
-            save_stats: None,
-            max_fid: None,
-            max_fd: None,
-            out: None,
-            json: false,
+            reading: Reading { embeddings, ..Reading::default() },
+            ..Eval::default()
         }
     }
 
@@ -137,18 +123,16 @@ impl<'a> Evaluation<'a> {
     /// Takes up the earlier measurements, of which the run has cut those after the step that it goes on
     /// from. Returns a message if the best of them has no model any more.
     fn take_up(&mut self, dir: &RunDir) -> Option<String> {
-        let text = std::fs::read_to_string(dir.files().measured()).unwrap_or_default();
-        let lines = earlier(&text, self.key());
-        self.last = lines.iter().map(|line| line.step).max().unwrap_or_default();
-        self.best = None;
-        let best = lines.into_iter().rfind(|line| line.best)?;
-        self.best = best.deciding;
-        let is_there = self.is_of(best.step, &Measurements::best_model(dir.path())).is_ok();
+        let earlier = Measurements::read(dir.path());
+        self.last = earlier.newest().map_or(0, |newest| newest.step);
+        let deciding = earlier.last_best().and_then(|best| best.measure(self.key()?));
+        self.best = deciding.filter(|measure| measure.value.is_some()).cloned();
+        let step = earlier.last_best()?.step;
+        let is_there = is_of(step, &Measurements::best_model(dir.path())).is_ok();
         (!is_there).then(|| {
             format!(
-                "warning: best.safetensors is not the model of step {}, the best that was measured up to here: a better \
-                 one takes its place",
-                best.step
+                "warning: best.safetensors is not the model of step {step}, the best that was measured up to here: a better \
+                 one takes its place"
             )
         })
     }
@@ -159,7 +143,7 @@ impl<'a> Evaluation<'a> {
         if step == 0 || !is_due(at, self.last, self.every) {
             return None;
         }
-        let measured = self.is_of(step, &dir.files().model()).and_then(|()| {
+        let measured = is_of(step, &dir.files().model()).and_then(|()| {
             self.last = step;
             self.measure(step, dir)
         });
@@ -168,26 +152,12 @@ impl<'a> Evaluation<'a> {
         }))
     }
 
-    /// Checks that a model is of this step.
-    fn is_of(&self, step: u64, model: &Path) -> Result<()> {
-        let context =
-            Context { device: Device::Cpu, manner: Manner::Quiet, ..self.context.clone() };
-        let model = load(model, &context)?.model;
-        let found = model.stage_info(model.last_stage())?.steps;
-        ensure!(found == step, "the model is of step {found}");
-        Ok(())
-    }
-
     /// Measures, keeps the model if it is the best, and writes a line about it.
     fn measure(&mut self, step: u64, dir: &RunDir) -> Result<String> {
         let quiet = Context { manner: Manner::Quiet, ..self.context.clone() };
         let found = measured(&self.args, &quiet)?;
         let deciding = found.measures.iter().find(|m| Some(m.key) == self.key());
-        let deciding = deciding.map(|m| {
-            let numbers = [m.count, m.real].map(|n| n as u64);
-            (m.value, alike((&m.name, &m.by, &m.how), numbers))
-        });
-        let better = deciding.filter(|(value, by)| self.is_better(*value, by));
+        let better = deciding.map(Measure::from).filter(|measure| self.is_better(measure));
         let kept = better.as_ref().map(|_| keep(dir)).transpose();
         let best = better.is_some() && kept.is_ok();
         if best {
@@ -222,11 +192,13 @@ impl<'a> Evaluation<'a> {
         line
     }
 
-    /// Returns whether a value of the deciding measure is better than the best so far, which must
-    /// have been measured in the same way.
-    fn is_better(&self, value: f64, by: &str) -> bool {
-        let best = self.best.as_ref().filter(|(_, best)| best == by).map(|(best, _)| *best);
-        self.args.metrics.first().is_some_and(|metric| improves(*metric, value, best))
+    /// Returns whether the deciding measure is better than the best so far, which must have been
+    /// measured in the same way.
+    fn is_better(&self, measure: &Measure) -> bool {
+        let best = self.best.as_ref().filter(|best| best.is_like(measure));
+        let best = best.and_then(|best| best.value);
+        let deciding = self.args.metrics.first().zip(measure.value);
+        deciding.is_some_and(|(metric, value)| improves(*metric, value, best))
     }
 
     /// Returns the key of the deciding number.
@@ -235,32 +207,13 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// A line of `eval.jsonl`.
-#[derive(Debug, PartialEq)]
-struct Earlier {
-    step: u64,
-    /// Whether its model was kept as the best.
-    best: bool,
-    /// The value of the deciding measure, if there is one, and how it was measured.
-    deciding: Option<(f64, String)>,
-}
-
-/// The lines of `eval.jsonl`. `key` is that of the deciding number.
-fn earlier(text: &str, key: Option<&str>) -> Vec<Earlier> {
-    let deciding = |line: &Value| {
-        let mut measures = line["measures"].as_array()?.iter();
-        let deciding = measures.find(|measure| measure["key"].as_str() == key)?;
-        let text = |key: &str| deciding[key].as_str();
-        let numbers = ["count", "real"].map(|key| deciding[key].as_u64().unwrap_or_default());
-        let by = alike((text("name")?, text("by")?, text("how").unwrap_or_default()), numbers);
-        Some((deciding["value"].as_f64()?, by))
-    };
-    let line = |line: &str| {
-        let line: Value = serde_json::from_str(line).ok()?;
-        let best = line["best"].as_bool().unwrap_or_default();
-        Some(Earlier { step: line["step"].as_u64()?, best, deciding: deciding(&line) })
-    };
-    text.lines().filter_map(line).collect()
+/// Checks that a model is of this step.
+fn is_of(step: u64, model: &Path) -> Result<()> {
+    match steps_of_sound_model(model) {
+        Some(found) if found == step => Ok(()),
+        Some(found) => bail!("the model is of step {found}"),
+        None => bail!("there is no sound model that can be read\n  file: {}", model.display()),
+    }
 }
 
 /// Keeps the model of a run as its best.
@@ -276,17 +229,6 @@ fn saves_at(dir: &RunDir, step: u64) -> bool {
     TrainConfig::from_toml(&text).is_ok_and(|config| run::saves_at(&config.run, step))
 }
 
-/// An error with its causes, each once: those of the storage say theirs themselves.
-fn with_causes(error: &anyhow::Error) -> String {
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !said.contains(&cause) {
-            said = format!("{said}: {cause}");
-        }
-    }
-    said
-}
-
 /// The measurements that a run was told to take, and after how many steps each.
 fn measurements_of(wanted: &Record) -> Option<(u64, &args::Evaluation)> {
     let asked = wanted.evaluation.as_ref()?;
@@ -297,11 +239,6 @@ fn measurements_of(wanted: &Record) -> Option<(u64, &args::Evaluation)> {
 /// measures again, and the last model is measured whatever its step is.
 const fn is_due((step, ends): (u64, bool), last: u64, every: u64) -> bool {
     step < last || step / every > last / every || ends && step != last
-}
-
-/// How a value was measured: by what, and from how many painted and real pictures.
-fn alike((name, by, how): (&str, &str, &str), [count, real]: [u64; 2]) -> String {
-    format!("{name} {by} {how} {count} {real}")
 }
 
 /// Returns whether a measure's first number is better than the best so far. Variety is measured as
@@ -361,49 +298,6 @@ mod tests {
         ] {
             assert_eq!(is_due(step, last, 4000), due, "{step:?} after {last}");
         }
-    }
-
-    #[test]
-    fn lines_of_measurements_are_read_without_what_decides_too() {
-        let line = |step: u64, best: bool, key: &str, value: Option<f64>| {
-            let measure = json!({ "key": key, "name": "N", "by": "B", "count": 9, "value": value });
-            json!({ "step": step, "best": best, "measures": [measure] }).to_string()
-        };
-        let lines = [
-            line(2, true, "kid", Some(0.5)),
-            "no line".to_owned(),
-            line(4, false, "kid", None),
-            line(6, true, "is", Some(3.0)),
-        ];
-        let found = earlier(&lines.join("\n"), Some("kid"));
-        let of = |step, best, deciding| Earlier { step, best, deciding };
-        let half = (0.5, alike(("N", "B", ""), [9, 0]));
-        assert_eq!(found, [of(2, true, Some(half)), of(4, false, None), of(6, true, None)]);
-        assert!(earlier("{\"step\":8,\"be", Some("kid")).is_empty());
-    }
-
-    #[test]
-    fn a_cause_is_told_once() {
-        let full = || stackgan_train::Error::Storage {
-            action: "write",
-            file: "best".into(),
-            source: std::io::Error::other("no space"),
-            remedy: "make room".to_owned(),
-        };
-        let said = with_causes(&full().into());
-        assert_eq!(said, "cannot write\n  file: best\n  no space\n  do: make room");
-        let said = with_causes(&anyhow::Error::from(full()).context("painting"));
-        assert!(
-            said.starts_with("painting: cannot write") && said.matches("no space").count() == 1
-        );
-    }
-
-    #[test]
-    fn values_of_other_numbers_of_pictures_are_not_alike() {
-        let by = ("KD", "a network", "100 subsets");
-        assert_ne!(alike(by, [400, 300]), alike(by, [4000, 300]));
-        assert_ne!(alike(by, [400, 300]), alike(("KD", "a network", "1 subset"), [400, 300]));
-        assert_eq!(alike(by, [400, 300]), alike(by, [400, 300]));
     }
 
     #[test]

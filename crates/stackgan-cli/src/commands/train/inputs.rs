@@ -15,6 +15,8 @@ use stackgan_train::origins::Origins;
 use stackgan_train::run::plan_over;
 use stackgan_train::{Pretrained, Shown};
 
+use super::estimate;
+use super::evaluation::Evaluation;
 use super::kept::Kept;
 use super::pretrained::{matcher, projection};
 use super::reading::{Text, imported, small_encoder};
@@ -91,6 +93,15 @@ impl Inputs {
         }
         if let (Some(kept), Text::Encoder(encoder)) = (kept, &text) {
             kept.check_encoder(&encoder.text().fingerprint())?;
+        }
+        if wanted.data.as_ref().is_none_or(|data| data.exists()) {
+            // Before data are drawn and an encoder is trained.
+            Evaluation::check(wanted)?;
+            let low = stage1.as_ref().map(|model| model.info().stage1.net);
+            if config.loss.projected == 0.0 && config.loss.matching == 0.0 {
+                let none = Pretrained::default(); // what they need is not known yet
+                estimate::check(config, (low.as_ref(), &none), &context.device)?;
+            }
         }
         let path = match &wanted.data {
             Some(path) => path.clone(),
@@ -200,7 +211,7 @@ pub(super) fn say_other_encoder(model: &Model, encoder: &str, manner: Manner) {
 
 /// Checks that a folder has as much in it as when the run began, before it is imported again. What
 /// was left out of an import is not known before it.
-fn check_sizes(kept: &Origins, path: &Path) -> Result<()> {
+pub(super) fn check_sizes(kept: &Origins, path: &Path) -> Result<()> {
     let options = FolderOptions::kept(path);
     if !path.is_dir() || options.damaged() == Damaged::LeaveOut {
         return Ok(());

@@ -19,15 +19,11 @@ mod writable;
 use std::path::Path;
 
 use anyhow::Result;
-use candle_core::Device;
 use stackgan_data::dataset::Split;
 use stackgan_train::config::TrainConfig;
-use stackgan_train::origins::Origins;
 use stackgan_train::policy::{Policy, Resume};
 use stackgan_train::run::Setup;
 use stackgan_train::run_dir::RunDir;
-use stackgan_train::run_files::RunFiles;
-use stackgan_train::store::Store;
 
 use crate::args::{Resuming, Train};
 use crate::context::Context;
@@ -71,10 +67,15 @@ fn train(args: &Train, asked: Asked, context: &Context) -> Result<Exit> {
     let stopper = Stopper::listen()?.until(end).or_end(context.manner, farewell);
     // Minutes may pass until a new run begins, but one that goes on can be refused at once.
     let held = resumed.as_deref().map(RunDir::open).transpose()?;
-    let origins = resumed.as_deref().map(origins).transpose()?.flatten();
+    let begun = start::begun(resumed.as_deref(), &config, args)?;
     let note = note.as_deref();
     let kept = Kept::of(args, resumed.as_deref());
-    let before = Before { origins: origins.as_ref(), note, sentences: &sentences, kept: &kept };
+    let before = Before {
+        origins: begun.as_ref().map(|b| &b.origins),
+        note,
+        sentences: &sentences,
+        kept: &kept,
+    };
     let inputs = Inputs::gather(&mut wanted, (&mut config, &layers), (before, &stopper), context)?;
     let Inputs { data, embeddings, encoder, encoder_source, brought, pretrained, stage1, shown } =
         inputs;
@@ -178,10 +179,4 @@ fn policy(args: &Train, wanted: &Record) -> Policy {
     let allow_change = args.allow_change.clone();
     let on_nonfinite = wanted.on_nonfinite.unwrap_or_default();
     Policy { resume, allow_change, on_nonfinite, checks: None }
-}
-
-/// What the newest checkpoint of a run says that it was given.
-fn origins(run: &Path) -> Result<Option<Origins>> {
-    let newest = Store::reading(&RunFiles::of(run).checkpoints()).newest(&Device::Cpu)?;
-    Ok(newest.found.map(|(header, _)| header.origins))
 }

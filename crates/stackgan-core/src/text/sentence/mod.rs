@@ -16,11 +16,11 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
 use serde::Deserialize;
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::{PostProcessor as _, Tokenizer, TruncationParams};
 
 use super::TextEncoder;
-use crate::Result;
 use crate::archive::Archive;
+use crate::{Error, Result};
 pub use files::SentenceFiles;
 use files::{json, wrong};
 use pooling::{Modules, pool};
@@ -77,13 +77,18 @@ impl SentenceEncoder {
     pub fn new(files: &SentenceFiles<'_>, device: &Device) -> Result<Self> {
         let config = config(files.config)?;
         let modules = Modules::read(files.modules, files.pooling)?;
-        let mut longest = config.max_position_embeddings;
+        let mut longest = (config.max_position_embeddings, "config.json");
         if let Some(limits) = files.limits {
-            let limits: Limits = json("sentence_bert_config.json", limits)?;
-            longest = longest.min(limits.max_seq_length.unwrap_or(longest));
+            let file = "sentence_bert_config.json";
+            let limits: Limits = json(file, limits)?;
+            let shorter = limits.max_seq_length.filter(|limit| *limit < longest.0);
+            longest = shorter.map_or(longest, |limit| (limit, file));
         }
         let tokenizer = tokenizer(files.tokenizer, longest)?;
-        let archive = Archive::from_bytes(files.weights, device)?;
+        let archive = Archive::from_bytes(files.weights, device).map_err(|error| match error {
+            Error::Model { expected, found, .. } => wrong("model.safetensors", &expected, &found),
+            other => other,
+        })?;
         let tensors: HashMap<String, Tensor> = archive.tensors.into_iter().collect();
         let weights = VarBuilder::from_tensors(tensors, DType::F32, device);
         let bert = BertModel::load(weights, &config).map_err(|e| {
@@ -223,16 +228,17 @@ fn config(bytes: &[u8]) -> Result<Config> {
     Ok(config)
 }
 
-/// Reads the tokeniser and sets it to truncate captions at `longest` tokens. The padding settings
-/// in its file are ignored.
-fn tokenizer(bytes: &[u8], longest: usize) -> Result<Tokenizer> {
+/// Reads the tokeniser and sets it to truncate captions at `longest` tokens, which `file` says. The padding
+/// settings in the tokeniser's own file are ignored.
+fn tokenizer(bytes: &[u8], (longest, file): (usize, &str)) -> Result<Tokenizer> {
     let unusable = |e: tokenizers::Error| wrong("tokenizer.json", "a tokenizer", &e.to_string());
-    if longest < 3 {
-        // Two tokens are the beginning and the end.
-        let expected = "a largest length of 3 tokens or more";
-        return Err(wrong("config.json", expected, &longest.to_string()));
-    }
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(unusable)?;
+    // The beginning and the end, as a rule.
+    let added = tokenizer.get_post_processor().map_or(0, |post| post.added_tokens(false));
+    if longest < 3 || longest <= added {
+        let expected = format!("a largest length of {} tokens or more", 3.max(added + 1));
+        return Err(wrong(file, &expected, &longest.to_string()));
+    }
     tokenizer.with_padding(None);
     let truncation = TruncationParams { max_length: longest, ..TruncationParams::default() };
     tokenizer.with_truncation(Some(truncation)).map_err(unusable)?;

@@ -4,7 +4,7 @@ use stackgan_train::run_files::RunFiles;
 use std::path::{Path, PathBuf};
 
 use crate::commands::runs::facts::Facts;
-use crate::report::{Terms, terms};
+use crate::run::{Terms, terms};
 
 /// A run folder that is read repeatedly.
 pub(super) struct Watched {
