@@ -39,12 +39,16 @@ pub fn encoded(
     file: &Path,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Embeddings> {
-    match Embeddings::open(file) {
-        Ok(found) if found.check(data).is_ok() && found.encoder() == encoder.fingerprint() => {
-            Ok(found)
-        }
-        _ => encode(encoder, data, file, progress),
-    }
+    let found = kept(file, data, &encoder.fingerprint());
+    found.map_or_else(|| encode(encoder, data, file, progress), Ok)
+}
+
+/// The embeddings in `file`, if they are those of every caption of `data` by the encoder of this
+/// fingerprint.
+#[must_use]
+pub fn kept(file: &Path, data: &Prepared, fingerprint: &str) -> Option<Embeddings> {
+    let found = Embeddings::open(file).ok()?;
+    (found.check(data).is_ok() && found.encoder() == fingerprint).then_some(found)
 }
 
 /// Encodes captions of no dataset into `file`, which then holds the captions too.

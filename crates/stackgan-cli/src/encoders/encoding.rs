@@ -44,7 +44,7 @@ pub(crate) fn encoded_once(
 ) -> Result<Embeddings> {
     let own = encoder.fingerprint();
     let name = format!("embeddings-{}-{}.safetensors", short(&own), short(data.fingerprint()));
-    let found = cache.find(&name, |file| kept(&file, data, &own));
+    let found = cache.find(&name, |file| encoding::kept(&file, data, &own));
     found.map_or_else(|| encode(encoder, data, &cache.new_file(&name), manner), Ok)
 }
 
@@ -59,15 +59,8 @@ pub(crate) fn encoded(
     file: &Path,
     manner: Manner,
 ) -> Result<Embeddings> {
-    let found = kept(file, data, &encoder.fingerprint());
+    let found = encoding::kept(file, data, &encoder.fingerprint());
     found.map_or_else(|| encode(encoder, data, file, manner), Ok)
-}
-
-/// The embeddings in `file`, if they are those of every caption of `data` by the encoder of this
-/// fingerprint.
-fn kept(file: &Path, data: &Prepared, encoder: &str) -> Option<Embeddings> {
-    let found = Embeddings::open(file).ok()?;
-    (found.check(data).is_ok() && found.encoder() == encoder).then_some(found)
 }
 
 /// Encodes captions of no dataset, and writes the embeddings with the captions to `output`.
