@@ -9,8 +9,7 @@ use crate::positional::read_exact_at;
 use crate::{Error, Result};
 use safetensors::tensor::TensorInfo;
 use serde::de::{
-    Deserialize, DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
-    Visitor,
+    Deserialize, DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -195,7 +194,7 @@ impl Container {
         let expected = format!("tensor `{name}` of {element} with {dims} dimensions");
         let found = match self.header.tensors.get(name) {
             Some(raw) if raw.dtype == element && raw.shape.len() == dims => {
-                let (shape, (from, to)) = (raw.shape.clone(), raw.data_offsets);
+                let (shape, (from, to)) = (raw.shape.clone(), span(raw));
                 return Ok(Tensor { shape, start: self.data_start + from, length: to - from });
             }
             Some(raw) => format!("{} of shape {:?}", raw.dtype, raw.shape),
@@ -266,11 +265,11 @@ fn named(kind: &str) -> String {
     spoken(kind).map_or_else(other, str::to_owned)
 }
 
-/// The JSON header. Parsing it builds nothing that is much larger than its text.
+/// The JSON header. Parsing it takes at most twelve times the memory of its text, if that is all extents.
 #[derive(Debug)]
 struct Header {
     /// The first [`MOST`].
-    tensors: BTreeMap<String, RawTensor>,
+    tensors: BTreeMap<String, TensorInfo>,
     /// Whether there are more.
     more: bool,
     stackgan: Option<String>,
@@ -279,39 +278,18 @@ struct Header {
 /// The largest number of tensors; ours have fewer than ten.
 const MOST: usize = 64;
 
-#[derive(Debug, serde::Deserialize)]
-struct RawTensor {
-    dtype: Element,
-    #[serde(deserialize_with = "few")]
-    shape: Vec<usize>,
-    data_offsets: (u64, u64),
-}
+/// The largest number of dimensions; ours have at most four.
+const MOST_DIMS: usize = 8;
 
 #[derive(serde::Deserialize)]
 struct Metadata {
     stackgan: Option<String>,
 }
 
-/// Deserialises at most eight extents.
-fn few<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<usize>, D::Error> {
-    struct Few;
-    impl<'de> Visitor<'de> for Few {
-        type Value = Vec<usize>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("at most 8 extents")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<usize>, A::Error> {
-            let mut shape = Vec::new();
-            while let Some(extent) = seq.next_element()? {
-                if shape.len() == 8 {
-                    return Err(A::Error::custom("too many dimensions"));
-                }
-                shape.push(extent);
-            }
-            Ok(shape)
-        }
-    }
-    from.deserialize_seq(Few)
+/// Where a tensor begins and ends in the data.
+fn span(tensor: &TensorInfo) -> (u64, u64) {
+    let (from, to) = tensor.data_offsets;
+    (from as u64, to as u64)
 }
 
 impl<'de> Deserialize<'de> for Header {
@@ -353,9 +331,12 @@ impl Header {
         }
         let mut spans = Vec::new();
         for tensor in self.tensors.values() {
+            if tensor.shape.len() > MOST_DIMS {
+                return Err("too many dimensions");
+            }
             let bits = tensor.dtype.bitsize() as u64;
             let bits = tensor.shape.iter().try_fold(bits, |n, &e| n.checked_mul(e as u64));
-            let (from, to) = tensor.data_offsets;
+            let (from, to) = span(tensor);
             let found = to.checked_sub(from).and_then(|bytes| bytes.checked_mul(8));
             if bits.is_none() || found != bits {
                 return Err("a tensor whose size is not that of its shape");

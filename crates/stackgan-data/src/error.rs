@@ -215,7 +215,7 @@ impl Error {
             | Self::Unreachable { remedy, .. }
             | Self::Storage { remedy, .. }
             | Self::Config { remedy, .. } => remedy.clone(),
-            Self::Read { .. } => "check that the file is readable and whole".to_owned(),
+            Self::Read { .. } => "check that the file exists, is readable and is whole".to_owned(),
             Self::Write { .. } => {
                 "check the free space and the permissions of the folder".to_owned()
             }

@@ -64,7 +64,6 @@ pub fn usual() -> Option<Permissions> {
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     path: PathBuf,
-    folder: PathBuf,
     temporary: TempPath,
     writer: BufWriter<File>,
 }
@@ -83,11 +82,11 @@ impl AtomicFile {
     /// Starts a file for `path`, after removing what killed processes left in its folder.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let failed = |e| Error::write(path, e);
-        let folder = folder_of(path).to_path_buf();
-        sweep(&folder);
-        let (file, temporary) = temporary(&folder, usual()).map_err(failed)?.into_parts();
+        let folder = folder_of(path);
+        sweep(folder);
+        let (file, temporary) = temporary(folder, usual()).map_err(failed)?.into_parts();
         let writer = BufWriter::with_capacity(1 << 20, file);
-        Ok(Self { path: path.to_path_buf(), folder, temporary, writer })
+        Ok(Self { path: path.to_path_buf(), temporary, writer })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -107,12 +106,12 @@ impl AtomicFile {
 
     /// Syncs the file to the disk, then gives it its name.
     pub(crate) fn commit(self) -> Result<()> {
-        let Self { path, folder, temporary, writer } = self;
+        let Self { path, temporary, writer } = self;
         let failed = |e| Error::write(&path, e);
         let file = writer.into_inner().map_err(|e| failed(e.into_error()))?;
         file.sync_all().map_err(failed)?;
         place(temporary, &path).map_err(failed)?;
-        sync_folder(&folder).map_err(failed)
+        sync_folder(folder_of(&path)).map_err(failed)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::crop::{self, Orientation, Preparation};
 use crate::dataset::{BoundingBox, Dataset, Item, Split, evenly};
+use crate::error::counted;
 use crate::formats::read_bounded;
 use crate::letters;
 use crate::prepared::{Damaged, Prepared};
@@ -159,7 +160,7 @@ impl Exhibit {
         }
         match self.captions.len().saturating_sub(CAPTIONS) {
             0 => {}
-            more => add(&format!("and {more} more captions"), QUIET),
+            more => add(&format!("and {}", counted(more, "more caption")), QUIET),
         }
         lines
     }

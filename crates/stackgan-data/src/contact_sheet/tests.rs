@@ -93,6 +93,9 @@ fn long_captions_are_cut_into_lines_and_counted() {
     let lines = exhibit.lines(HEIGHT);
     assert!(lines.iter().all(|(line, _)| line.chars().count() <= HEIGHT as usize / 7));
     assert_eq!(lines.last().unwrap().0, "and 7 more captions");
+    exhibit.captions.truncate(4);
+    let lines = exhibit.lines(HEIGHT);
+    assert_eq!(lines.last().unwrap().0, "and 1 more caption");
     let sheet = contact_sheet(&[exhibit], "l").unwrap();
     assert!(sheet.height() > HEIGHT + lines.len() as u32 * letters::LINE);
 }

@@ -7,10 +7,10 @@
 //! its name: Torch's files of weights begin in the same way.
 
 use super::arrays::{self, Format, Opened, unlike_captions};
-use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM, fingerprint};
+use super::file::{About, Embeddings, MAX_DIM, fingerprint};
 use super::listed::list_beside;
-use super::maker::{Comparison, Maker, encoder_of};
-use super::sink::Imported;
+use super::maker::{Maker, encoder_of};
+use super::sink::{Compared, Imported};
 use super::source::{Source, extension, file_name};
 use crate::captions::{MAX_CAPTION, clean};
 use crate::container::says_kind;
@@ -100,26 +100,11 @@ impl Captioned<'_> {
     /// When the embeddings differ in width, are not finite or not those of `maker`. Then there is no
     /// file.
     pub fn write(&self, out: &Path, maker: Option<&Maker>) -> Result<Imported> {
-        let rows = self.captions.len();
         let dim = self.rows.get(0).map_or(0, |row| row.len());
         if !(1..=MAX_DIM).contains(&dim) {
             let pair = (format!("1 to {MAX_DIM} numbers"), counted(dim, "number"));
             return Err(unlike_captions(self.file, "row 0", pair));
         }
-        let mut comparison =
-            maker.map(|maker| Comparison::new(maker, dim, self.file)).transpose()?;
-        let mut writer = self.begin(out, dim, maker)?;
-        for r in 0..rows {
-            let values = self.numbers(r, dim)?;
-            writer.append(&values)?;
-            comparison.iter_mut().for_each(|comparison| comparison.see(r, &values));
-        }
-        let agreement = comparison.map(|comparison| comparison.end(self.file)).transpose()?;
-        writer.finish()?;
-        Ok(Imported { rows, dim, form: self.form, unused: 0, agreement })
-    }
-
-    fn begin(&self, out: &Path, dim: usize, maker: Option<&Maker>) -> Result<EmbeddingsWriter> {
         let captions: Vec<String> =
             self.captions.iter().map(|caption| clean(caption.trim())).collect();
         let sources =
@@ -127,7 +112,11 @@ impl Captioned<'_> {
         let (encoder, dataset) = (&encoder_of(maker, sources), &fingerprint(&captions));
         let (rows, captions) = (captions.len(), Some(&*captions));
         let about = About { rows, dim, encoder, dataset, sources, captions };
-        Embeddings::create_about(out, about)
+        let mut file = Compared::create(out, about, maker, self.file)?;
+        for r in 0..rows {
+            file.append(&self.numbers(r, dim)?)?;
+        }
+        file.finish(self.form, 0)
     }
 
     /// The numbers of a row, checked.

@@ -44,8 +44,8 @@ pub struct EmbeddingsWriter {
     path: PathBuf,
     facts: Facts,
     texts: Option<Texts>,
-    dim: usize,
-    rows: usize,
+    pub(super) dim: usize,
+    pub(super) rows: usize,
     written: usize,
     sums: Sums,
 }
@@ -105,9 +105,9 @@ impl EmbeddingsWriter {
         self.file.commit()
     }
 
-    /// As [`EmbeddingsWriter::finish`], with facts that are known only at the end: the encoder, and
-    /// the SHA-256 of the sources. Both must have the announced length.
-    pub(super) fn finish_as(mut self, encoder: String, sources: Vec<Source>) -> Result<()> {
+    /// Replaces facts that are known only at the end: the encoder, and the SHA-256 of the sources.
+    /// Both must have the announced length.
+    pub(super) fn describe(&mut self, encoder: String, sources: Vec<Source>) -> Result<()> {
         let before = self.begin()?.len();
         self.facts.encoder = encoder;
         self.facts.sources = sources;
@@ -116,8 +116,7 @@ impl EmbeddingsWriter {
             let expected = format!("a header of {before} bytes");
             return Err(self.refuse(expected, format!("{} bytes", header.len())));
         }
-        self.file.rewrite_start(&header)?;
-        self.finish()
+        self.file.rewrite_start(&header)
     }
 
     /// The bytes of the file before the numbers.

@@ -2,9 +2,9 @@
 
 use super::arrays::{self, Opened};
 use super::file::{About, Embeddings};
-use super::maker::{Comparison, Maker};
+use super::maker::Maker;
 use super::pictures::{Joined, Pictures};
-use super::sink::{Imported, Sink, Task};
+use super::sink::{Compared, Imported, Sink, Task};
 use super::source::{extension, file_name};
 use super::{folder, listed, released};
 use crate::container::is_ours;
@@ -82,22 +82,20 @@ pub fn check_source(path: &Path) -> Result<()> {
 fn own(path: &Path, task: &Task<'_>) -> Result<Imported> {
     let found = Embeddings::open(path)?;
     found.check(task.data)?;
-    let (rows, dim) = (found.len(), found.dim());
-    let mut comparison = task.maker.map(|maker| Comparison::new(maker, dim, path)).transpose()?;
-    let encoder = task.maker.map_or(found.encoder(), |maker| &maker.fingerprint);
-    let (dataset, sources) = (found.dataset(), found.sources());
-    let about = About { rows, dim, encoder, dataset, sources, captions: None };
-    let mut writer = Embeddings::create_about(task.out, about)?;
+    let about = About {
+        rows: found.len(),
+        dim: found.dim(),
+        encoder: task.maker.map_or(found.encoder(), |maker| &maker.fingerprint),
+        dataset: found.dataset(),
+        sources: found.sources(),
+        captions: None,
+    };
+    let mut copy = Compared::create(task.out, about, task.maker, path)?;
     for i in 0..task.data.len() {
-        let range = task.data.caption_range(i);
-        let numbers = found.rows(range.clone())?;
-        writer.append(&numbers)?;
-        comparison.iter_mut().for_each(|comparison| comparison.see(range.start, &numbers));
+        copy.append(&found.rows(task.data.caption_range(i))?)?;
         (task.progress)(i + 1, task.data.len());
     }
-    let agreement = comparison.map(|comparison| comparison.end(path)).transpose()?;
-    writer.finish()?;
-    Ok(Imported { rows, dim, form: "a file of this program", unused: 0, agreement })
+    copy.finish("a file of this program", 0)
 }
 
 /// Imports one file of another format.

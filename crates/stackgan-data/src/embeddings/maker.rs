@@ -77,7 +77,10 @@ pub(super) fn encoder_of(maker: Option<&Maker>, sources: &[Source]) -> String {
 /// A comparison in progress.
 pub(super) struct Comparison<'a> {
     maker: &'a Maker,
+    file: Box<Path>,
     dim: usize,
+    /// Number of rows of the file that were seen.
+    seen: usize,
     spread: Option<f64>,
     differences: Vec<f64>,
 }
@@ -102,11 +105,14 @@ impl<'a> Comparison<'a> {
             return Err(refused(file, maker, pair, remedy));
         }
         let spread = spread(&maker.vectors, dim);
-        Ok(Self { maker, dim, spread, differences: Vec::with_capacity(n) })
+        let (file, differences) = (file.into(), Vec::with_capacity(n));
+        Ok(Self { maker, file, dim, seen: 0, spread, differences })
     }
 
-    /// Compares those of some consecutive rows of the file, from `first`, that are to be.
-    pub(super) fn see(&mut self, first: usize, numbers: &[f32]) {
+    /// Compares those of the file's next rows that are to be.
+    pub(super) fn see(&mut self, numbers: &[f32]) {
+        let first = self.seen;
+        self.seen += numbers.len() / self.dim;
         let from = self.maker.rows.partition_point(|&row| row < first);
         for (k, &row) in self.maker.rows.iter().enumerate().skip(from) {
             let at = row.checked_sub(first);
@@ -124,7 +130,7 @@ impl<'a> Comparison<'a> {
     ///
     /// # Errors
     /// When too few agree.
-    pub(super) fn end(mut self, file: &Path) -> Result<Agreement> {
+    pub(super) fn end(mut self) -> Result<Agreement> {
         self.differences.sort_by(f64::total_cmp); // NaN last
         let compared = self.maker.rows.len();
         let agreeing = self.differences.iter().filter(|d| **d < TOLERANCE).count();
@@ -141,7 +147,7 @@ impl<'a> Comparison<'a> {
         let remedy = "import the encoder with another treatment of capitals and unknown characters (`stackgan text import \
                       … --case keep`, `--unknown space`, `--unknown truncate`), or name the encoder that made them; \
                       without `--made-by` they are imported as those of an unknown encoder";
-        Err(refused(file, self.maker, (expected, found), remedy))
+        Err(refused(&self.file, self.maker, (expected, found), remedy))
     }
 }
 
@@ -196,10 +202,8 @@ mod tests {
     /// Compares in pieces of `piece` rows.
     fn compared(maker: &Maker, given: &[f32], piece: usize) -> Result<Agreement> {
         let mut comparison = Comparison::new(maker, DIM, Path::new("x.npy"))?;
-        for (k, numbers) in given.chunks(piece * DIM).enumerate() {
-            comparison.see(k * piece, numbers);
-        }
-        comparison.end(Path::new("x.npy"))
+        given.chunks(piece * DIM).for_each(|numbers| comparison.see(numbers));
+        comparison.end()
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! | `maker` | comparison with the vectors of the encoder that is said to have made them |
 //! | `source` | what is recorded of a source, and the numbers that are read from it |
 //! | `pictures` | matching of others' names with our keys |
-//! | `sink` | the way into the file for a dataset's embeddings |
+//! | `sink` | the way into the file |
 //! | `released` | `char-CNN-RNN-embeddings.pickle`, joined by `filenames.pickle` |
 //! | `arrays` | one other file: arrays by name, captions with arrays, or an unnamed array |
 //! | `listed` | an unnamed array, joined by the list beside it |

@@ -1,5 +1,6 @@
-//! The way into a file of embeddings: all sources are written through one [`Sink`], picture by
-//! picture in the order of the prepared file. It checks counts, widths and values.
+//! The way into a file of embeddings: whatever is imported is written by [`Compared`]. What other
+//! programs made for a dataset comes through a [`Sink`], picture by picture in the order of the prepared
+//! file. It checks counts, widths and values.
 
 use super::file::{About, Embeddings, EmbeddingsWriter, MAX_DIM};
 use super::maker::{Agreement, Comparison, Maker, encoder_of};
@@ -32,37 +33,49 @@ pub(super) struct Task<'a> {
     pub(super) progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
+/// Writes a file of embeddings, and compares them with the vectors of the encoder that is said to have
+/// made them, if one is.
+pub(super) struct Compared<'a> {
+    writer: EmbeddingsWriter,
+    comparison: Option<Comparison<'a>>,
+}
+
+impl<'a> Compared<'a> {
+    /// Begins the file `out`. The embeddings come from the file `from`, for messages.
+    pub(super) fn create(
+        out: &Path,
+        about: About<'_>,
+        maker: Option<&'a Maker>,
+        from: &Path,
+    ) -> Result<Self> {
+        let comparison = maker.map(|maker| Comparison::new(maker, about.dim, from)).transpose()?;
+        Ok(Self { writer: Embeddings::create_about(out, about)?, comparison })
+    }
+
+    /// Writes whole rows.
+    pub(super) fn append(&mut self, numbers: &[f32]) -> Result<()> {
+        self.writer.append(numbers)?;
+        self.comparison.iter_mut().for_each(|comparison| comparison.see(numbers));
+        Ok(())
+    }
+
+    /// Gives the file its name, unless another encoder made the embeddings.
+    pub(super) fn finish(self, form: &'static str, unused: usize) -> Result<Imported> {
+        let Self { writer, comparison } = self;
+        let agreement = comparison.map(Comparison::end).transpose()?;
+        let (rows, dim) = (writer.rows, writer.dim);
+        writer.finish()?;
+        Ok(Imported { rows, dim, form, unused, agreement })
+    }
+}
+
 /// Receives the embeddings of one picture after the other.
 pub(super) struct Sink<'a> {
     task: &'a Task<'a>,
     sources: Vec<Source>,
     next: usize,
-    open: Option<Open<'a>>,
-}
-
-/// The file of a sink, from the first embeddings on.
-struct Open<'a> {
-    writer: EmbeddingsWriter,
-    dim: usize,
-    /// Where the embeddings came from, for messages.
-    from: Box<Path>,
-    comparison: Option<Comparison<'a>>,
-}
-
-impl<'a> Open<'a> {
-    fn new(task: &Task<'a>, sources: &[Source], dim: usize, from: &Path) -> Result<Self> {
-        let comparison = task.maker.map(|maker| Comparison::new(maker, dim, from)).transpose()?;
-        let about = About {
-            rows: task.data.caption_count(),
-            dim,
-            encoder: &encoder_of(task.maker, sources),
-            dataset: task.data.fingerprint(),
-            sources,
-            captions: None,
-        };
-        let writer = Embeddings::create_about(task.out, about)?;
-        Ok(Self { writer, dim, from: from.into(), comparison })
-    }
+    /// The file, from the first embeddings on.
+    open: Option<Compared<'a>>,
 }
 
 impl<'a> Sink<'a> {
@@ -78,19 +91,28 @@ impl<'a> Sink<'a> {
 
     /// Writes the embeddings of the next picture.
     pub(super) fn push(&mut self, numbers: &Numbers) -> Result<()> {
-        let (data, i) = (self.task.data, self.next);
         let dim = self.checked(numbers)?;
         let open = match &mut self.open {
             Some(open) => open,
-            None => self.open.insert(Open::new(self.task, &self.sources, dim, &numbers.file)?),
+            None => self.open.insert(self.begin(dim, &numbers.file)?),
         };
-        open.writer.append(&numbers.values)?;
-        if let Some(comparison) = &mut open.comparison {
-            comparison.see(data.caption_range(i).start, &numbers.values);
-        }
+        open.append(&numbers.values)?;
         self.next += 1;
-        (self.task.progress)(self.next, data.len());
+        (self.task.progress)(self.next, self.task.data.len());
         Ok(())
+    }
+
+    fn begin(&self, dim: usize, from: &Path) -> Result<Compared<'a>> {
+        let Task { data, out, maker, .. } = *self.task;
+        let about = About {
+            rows: data.caption_count(),
+            dim,
+            encoder: &encoder_of(maker, &self.sources),
+            dataset: data.fingerprint(),
+            sources: &self.sources,
+            captions: None,
+        };
+        Compared::create(out, about, maker, from)
     }
 
     /// Checks the embeddings of the next picture. Returns their width.
@@ -98,7 +120,7 @@ impl<'a> Sink<'a> {
         let (data, i) = (self.task.data, self.next);
         let place = || format!("{}, {}", numbers.place, printable(data.key(i)));
         let captions = data.caption_range(i).len();
-        let wanted = self.open.as_ref().map(|open| open.dim);
+        let wanted = self.open.as_ref().map(|open| open.writer.dim);
         let fits = numbers.rows_and_dim().filter(|&(rows, dim)| {
             let width = wanted.map_or((1..=MAX_DIM).contains(&dim), |wanted| wanted == dim);
             rows == captions && width && numbers.values.len() == rows * dim
@@ -128,13 +150,11 @@ impl<'a> Sink<'a> {
         for (source, sha256) in self.sources.iter_mut().zip(hashes) {
             source.sha256 = sha256;
         }
-        let Some(Open { writer, dim, from, comparison }) = self.open else {
+        let Some(mut open) = self.open else {
             let pair = ("embeddings", "none");
             return Err(no_fit(self.task.data.path(), "whole file", pair));
         };
-        let agreement = comparison.map(|comparison| comparison.end(&from)).transpose()?;
-        writer.finish_as(encoder_of(self.task.maker, &self.sources), self.sources)?;
-        let rows = self.task.data.caption_count();
-        Ok(Imported { rows, dim, form, unused, agreement })
+        open.writer.describe(encoder_of(self.task.maker, &self.sources), self.sources)?;
+        open.finish(form, unused)
     }
 }

@@ -8,22 +8,14 @@ use super::manifest::Item;
 use crate::digest::passed_on;
 use crate::{Error, Result};
 
-/// Length and hash of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sums {
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-}
-
-/// Reads and hashes a whole file. `told` receives the progress.
-pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<Sums> {
+/// Reads a whole file: its length and its SHA-256. `told` receives the progress.
+pub(super) fn sums(path: &Path, told: &mut dyn FnMut(u64)) -> Result<(u64, String)> {
     let failed = |e| Error::read(path, e);
     let file = File::open(path).map_err(failed)?;
-    let (bytes, sha256) = passed_on(file, failed, |_, done| {
+    passed_on(file, failed, |_, done| {
         told(done);
         Ok(())
-    })?;
-    Ok(Sums { bytes, sha256 })
+    })
 }
 
 /// What is known about a file's contents, from the manifest or, if it has no hash, from a mirror's
@@ -55,24 +47,24 @@ impl<'a> Pinned<'a> {
     pub(super) fn check(&self, path: &Path, name: &str, hear: &mut Listener<'_>) -> Result<String> {
         let total = path.metadata().map_err(|e| Error::read(path, e))?.len();
         hear(&Event::Begin { doing: Doing::Checking, file: name.to_owned(), total: Some(total) });
-        let found = sums(path, &mut |done| hear(&Event::At(done)))?;
+        let (length, found) = sums(path, &mut |done| hear(&Event::At(done)))?;
         let refuse = |expected: String, found: String| {
             let what = format!("{name} is not the published file");
             let remedy =
                 "remove the file and run this again, or take it from the dataset's own page";
             Err(Error::malformed(path, what, "whole file", (expected, found), remedy))
         };
-        if let Some(size) = self.size.filter(|size| *size != found.bytes) {
-            return refuse(format!("length {size}"), format!("length {}", found.bytes));
+        if let Some(size) = self.size.filter(|size| *size != length) {
+            return refuse(format!("length {size}"), format!("length {length}"));
         }
-        if let Some(sha256) = self.sha256.filter(|sha256| *sha256 != found.sha256) {
-            return refuse(format!("SHA-256 {sha256}"), format!("SHA-256 {}", found.sha256));
+        if let Some(sha256) = self.sha256.filter(|sha256| *sha256 != found) {
+            return refuse(format!("SHA-256 {sha256}"), format!("SHA-256 {found}"));
         }
         let said = match self.sha256 {
             Some(_) => "SHA-256 as published".to_owned(),
-            None => format!("SHA-256 {} (none is published to compare)", found.sha256),
+            None => format!("SHA-256 {found} (none is published to compare)"),
         };
         hear(&Event::End(said));
-        Ok(found.sha256)
+        Ok(found)
     }
 }

@@ -10,7 +10,7 @@ use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use super::patience::Patience;
 use super::redirect;
-use super::resolve::{LeadsInside, Names, Reach, Sides};
+use super::resolve::{LeadsInside, Names, Sides};
 use super::side::{Side, is_inner};
 use crate::Error;
 use crate::error::printable;
@@ -56,7 +56,7 @@ impl From<Error> for Failure {
 #[derive(Debug)]
 pub(super) struct Client {
     outside: Agent,
-    /// For addresses that came from a public server.
+    /// For addresses that a public server named.
     beyond: Agent,
     /// For addresses of this machine and the local network, which bypass any proxy.
     inside: Agent,
@@ -92,7 +92,7 @@ impl Client {
     fn through(proxy: Option<Proxy>, patience: &Patience) -> Self {
         let (trusted, sides) = (trusted(), Sides::default());
         let (connect, stall) = (patience.connect.min(LONGEST), patience.stall.min(LONGEST));
-        let agent = |proxy: Option<Proxy>, may: Reach| -> Agent {
+        let agent = |proxy: Option<Proxy>, named: Side| -> Agent {
             let config = Agent::config_builder()
                 .tls_config(TlsConfig::builder().root_certs(trusted.clone()).build())
                 .timeout_resolve(Some(connect))
@@ -107,13 +107,13 @@ impl Client {
                 .user_agent(concat!("stackgan/", env!("CARGO_PKG_VERSION")))
                 .proxy(proxy)
                 .build();
-            let names = Names { may, sides: sides.clone() };
+            let names = Names { named, sides: sides.clone() };
             Agent::with_parts(config, DefaultConnector::default(), names)
         };
         Self {
-            outside: agent(proxy.clone(), Reach::Anywhere),
-            beyond: agent(proxy, Reach::OutsideOnly),
-            inside: agent(None, Reach::Anywhere),
+            outside: agent(proxy.clone(), Side::Inside),
+            beyond: agent(proxy, Side::Outside),
+            inside: agent(None, Side::Inside),
             sides,
             secret: None,
         }
@@ -133,9 +133,9 @@ impl Client {
         address: &str,
         headers: &[(&str, String)],
     ) -> Result<Response<Body>, Failure> {
-        let (mut at, mut reach) = (address.to_owned(), Reach::Anywhere);
+        let (mut at, mut named) = (address.to_owned(), Side::Inside);
         for _ in 0..=redirect::MOST {
-            let response = self.once(&at, headers, reach)?;
+            let response = self.once(&at, headers, named)?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -145,25 +145,23 @@ impl Client {
             let side = self.sides.of(&uri(&at)?);
             at = redirect::follow(&at, side, &location)
                 .map_err(|why| Failure::last(format!("{why} ({})", printable(&location))))?;
-            reach = match side {
-                Side::Inside => Reach::Anywhere,
-                Side::Outside => Reach::OutsideOnly,
-            };
+            named = side;
         }
         Err(Failure::last(format!("more than {} redirects, one after the other", redirect::MOST)))
     }
 
+    /// Requests an address that was named on this side.
     fn once(
         &self,
         address: &str,
         headers: &[(&str, String)],
-        reach: Reach,
+        named: Side,
     ) -> Result<Response<Body>, Failure> {
         let uri = uri(address)?;
-        let agent = match reach {
-            Reach::OutsideOnly => &self.beyond,
-            Reach::Anywhere if uri.host().is_some_and(is_inner) => &self.inside,
-            Reach::Anywhere => &self.outside,
+        let agent = match named {
+            Side::Outside => &self.beyond,
+            Side::Inside if uri.host().is_some_and(is_inner) => &self.inside,
+            Side::Inside => &self.outside,
         };
         let mut request = agent.get(uri);
         for (name, value) in headers {
@@ -265,7 +263,7 @@ mod tests {
         listener.set_nonblocking(true).unwrap();
         for host in ["127.1", "2130706433", "localhost"] {
             let address = format!("http://{host}:{port}/x");
-            match client.once(&address, &[], Reach::OutsideOnly) {
+            match client.once(&address, &[], Side::Outside) {
                 Err(Failure::Final { why, .. }) => {
                     assert!(why.contains(INWARD) && why.contains(host), "{why}");
                 }

@@ -21,6 +21,7 @@ use super::job::Job;
 use super::lock::{Alone, Lock, lock};
 use super::patience::Patience;
 use super::side::is_loopback;
+use crate::digest::is_hex;
 use crate::formats::read_bounded;
 use crate::whole_folder::make_folder;
 use crate::{Error, Result};
@@ -444,10 +445,6 @@ fn is_private(endpoint: &str) -> bool {
         _ => host,
     };
     scheme.eq_ignore_ascii_case("https") || is_loopback(name)
-}
-
-fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::http::{Client, Failure};
 use super::manifest::Set;
+use crate::digest::is_hex;
 use crate::formats::read_bounded;
 use crate::layouts::checked_key;
 use crate::{Error, Result};
@@ -74,9 +75,8 @@ impl Mirror {
         let lines = text.lines().filter_map(|line| {
             let (sha256, name) = line.split_once(char::is_whitespace)?;
             let name = name.trim_start().trim_start_matches('*').trim_start_matches("./");
-            let hash = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
             let known = set.items.iter().any(|item| item.name == name);
-            (hash && known).then(|| (name.to_owned(), sha256.to_ascii_lowercase()))
+            (is_hex(sha256, 64) && known).then(|| (name.to_owned(), sha256.to_ascii_lowercase()))
         });
         Ok(lines.filter(|(name, _)| checked_key(name, LIST.as_ref(), 0).is_ok()).collect())
     }

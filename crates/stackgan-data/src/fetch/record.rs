@@ -62,7 +62,7 @@ impl Record {
             return Ok(());
         }
         let whole = |(path, sha256): &(String, String)| {
-            sums(&into.join(path), &mut |_| {}).is_ok_and(|found| found.sha256 == *sha256)
+            sums(&into.join(path), &mut |_| {}).is_ok_and(|(_, found)| found == *sha256)
         };
         // An unreadable announcement is ignored: the work is done again.
         match self.read(&self.announced()) {
@@ -157,9 +157,9 @@ impl Record {
         let (mut bad, mut done) = (Bad::default(), 0);
         for (path, sha256) in &files {
             match sums(&into.join(path), &mut |_| {}) {
-                Ok(found) => {
-                    done += found.bytes;
-                    if found.sha256 != *sha256 {
+                Ok((length, found)) => {
+                    done += length;
+                    if found != *sha256 {
                         bad.changed.push(path.clone());
                     }
                 }

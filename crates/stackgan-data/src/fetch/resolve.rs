@@ -44,19 +44,10 @@ fn key(address: &Uri) -> String {
 /// Resolves names with the system's resolver.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Whether inside hosts may be connected to.
-    pub(super) may: Reach,
+    /// The side on which the addresses were named.
+    pub(super) named: Side,
     /// The sides of the hosts that it resolved.
     pub(super) sides: Sides,
-}
-
-/// Which hosts a request may reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// Any host.
-    Anywhere,
-    /// No inside host, because the address came from a public server.
-    OutsideOnly,
 }
 
 /// The error that a name leads inside where it must not.
@@ -76,7 +67,7 @@ impl Resolver for Names {
             return Ok(found); // the proxy itself, which the user named
         }
         let inner = found.iter().filter(|found| is_inner_ip(found.ip())).count();
-        if inner > 0 && self.may == Reach::OutsideOnly {
+        if inner > 0 && self.named == Side::Outside {
             return Err(ureq::Error::Other(Box::new(LeadsInside)));
         }
         let side = if inner == found.len() { Side::Inside } else { Side::Outside };

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// On which side of the network a server is.
+/// On which side of the network a server is, or whoever names an address: what is named outside never
+/// leads inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// On this machine, or in a network that is not public.
+    /// On this machine, as the user is, or in a network that is not public.
     Inside,
     /// Anywhere else.
     Outside,

@@ -44,7 +44,7 @@ impl DType {
             b"f8" => (Kind::Float, 8),
             _ => return None,
         };
-        Some(Self { kind, size, big_endian: false })
+        Some(Self::little(kind, size))
     }
 
     /// The type that Torch calls by this name, as in `FloatTensor`; `None` for any other name.

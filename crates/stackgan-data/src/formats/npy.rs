@@ -33,10 +33,10 @@ pub fn decode<'a>(bytes: &'a [u8], file: &Path) -> Result<ArrayView<'a>> {
 }
 
 fn array(mut cursor: Cursor<'_>) -> Step<ArrayView<'_>> {
-    if !matches!(cursor.clone().take(6), Ok(magic) if magic == MAGIC) {
+    if !cursor.rest().starts_with(MAGIC) {
         return cursor.fault("this is not an .npy file", "its magic", "other bytes");
     }
-    cursor.take(6)?;
+    cursor.take(MAGIC.len())?;
     let [major, minor] = cursor.array()?;
     let length = match (major, minor) {
         (1, 0) => usize::from(cursor.u16()?),

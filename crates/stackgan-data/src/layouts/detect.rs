@@ -32,7 +32,10 @@ pub fn detect(dir: &Path) -> Result<Kind> {
     }
     match found.as_slice() {
         [kind] => Ok(*kind),
-        [] => Err(unknown(dir, &prepared)),
+        [] => {
+            let (what, remedy) = explained(dir, &prepared)?;
+            Err(Error::missing(dir, what, looked_for(), remedy))
+        }
         several => Err(ambiguous(dir, several)),
     }
 }
@@ -40,14 +43,6 @@ pub fn detect(dir: &Path) -> Result<Kind> {
 /// Whether `dir` is a folder for the program's own output, in whatever way it is named.
 fn is_own(dir: &Path) -> bool {
     dir.ends_with(OWN) || dir.canonicalize().is_ok_and(|real| real.ends_with(OWN))
-}
-
-/// The error about a folder that is of no kind.
-fn unknown(dir: &Path, prepared: &[String]) -> Error {
-    match explained(dir, prepared) {
-        Ok((what, remedy)) => Error::missing(dir, what, looked_for(), remedy),
-        Err(error) => error,
-    }
 }
 
 /// The error about a folder that could be of several kinds.

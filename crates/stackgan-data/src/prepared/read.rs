@@ -4,7 +4,7 @@ use super::manifest::{Manifest, VERSION, fit};
 use crate::container::{Container, Element, Tensor, words};
 use crate::crop::{Fit, PictureSize};
 use crate::dataset::Split;
-use crate::digest::sha256;
+use crate::digest::{is_hex, sha256};
 use crate::error::printable;
 use crate::sums::StoredSums;
 use crate::{Error, Result};
@@ -43,10 +43,9 @@ impl Prepared {
             return Err(container.malformed("images", expected, format!("{:?}", images.shape)));
         };
         // Other files are named after these.
-        let digits = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let Manifest { fingerprint, boxes, .. } = &manifest;
         for (name, text) in [("fingerprint", fingerprint), ("boxes", boxes)] {
-            if !digits(text) && (name == "fingerprint" || !text.is_empty()) {
+            if !is_hex(text, 64) && (name == "fingerprint" || !text.is_empty()) {
                 let expected = "64 hexadecimal digits";
                 return Err(container.malformed(name, expected, printable(text)));
             }
@@ -60,24 +59,6 @@ impl Prepared {
         };
         count("keys", manifest.keys.len(), n)?;
         count("sha256", manifest.sha256.len(), n)?;
-        if let Some(said) = &manifest.tables_crc32c {
-            let found = tables_crc32c(&container)?;
-            if *said != found {
-                let expected = format!("tables with the CRC-32C {}, as written", printable(said));
-                return Err(container.malformed("captions, classes and splits", expected, found));
-            }
-        }
-        let whole =
-            |name, element| container.tensor(name, element, 1).and_then(|t| container.read_all(&t));
-        let classes: Vec<u32> =
-            words(&whole("class_id", Element::U32)?).map(u32::from_le_bytes).collect();
-        count("class_id", classes.len(), n)?;
-        let splits = whole("split", Element::U8)?;
-        count("split", splits.len(), n)?;
-        let splits: Option<Vec<Split>> =
-            splits.iter().map(|&s| Split::ALL.get(usize::from(s)).copied()).collect();
-        let splits =
-            splits.ok_or_else(|| container.malformed("split", "0 or 1", "another number"))?;
 
         // A caption takes 32 bytes of memory besides its text, and may take only 8 in the file.
         // More captions than would fit in twice the file plus 16 MiB are rejected; real datasets
@@ -89,8 +70,32 @@ impl Prepared {
                 ("captions of these pictures", format!("{found} for {n} pictures"));
             return Err(container.malformed("caption_offsets", expected, found));
         }
-        let text = whole("captions", Element::U8)?;
-        let offsets = rising(&container, "caption_offsets", text.len())?;
+
+        // In the order of the file, in which they are summed.
+        let mut sum = 0;
+        let mut table = |name: &str, element| -> Result<Vec<u8>> {
+            let table = container.read_all(&container.tensor(name, element, 1)?)?;
+            sum = crc32c::crc32c_append(sum, &table);
+            Ok(table)
+        };
+        let offsets = positions(&table("caption_offsets", Element::U64)?);
+        let ranges = positions(&table("caption_ranges", Element::U64)?);
+        let classes: Vec<u32> =
+            words(&table("class_id", Element::U32)?).map(u32::from_le_bytes).collect();
+        let text = table("captions", Element::U8)?;
+        let splits = table("split", Element::U8)?;
+        let found = format!("{sum:08x}");
+        if let Some(said) = manifest.tables_crc32c.as_ref().filter(|said| **said != found) {
+            let expected = format!("tables with the CRC-32C {}, as written", printable(said));
+            return Err(container.malformed("captions, classes and splits", expected, found));
+        }
+        count("class_id", classes.len(), n)?;
+        count("split", splits.len(), n)?;
+        let splits: Option<Vec<Split>> =
+            splits.iter().map(|&s| Split::ALL.get(usize::from(s)).copied()).collect();
+        let splits =
+            splits.ok_or_else(|| container.malformed("split", "0 or 1", "another number"))?;
+        rising(&container, ("caption_offsets", &offsets), text.len())?;
         let text = std::str::from_utf8(&text)
             .map_err(|_| container.malformed("captions", "UTF-8", "other bytes"))?;
         let mut captions = Vec::with_capacity(offsets.len());
@@ -100,7 +105,7 @@ impl Prepared {
                 .ok_or_else(|| container.malformed("captions", "whole characters", "cut ones"))?;
             captions.push(caption.to_owned());
         }
-        let ranges = rising(&container, "caption_ranges", captions.len())?;
+        rising(&container, ("caption_ranges", &ranges), captions.len())?;
         count("caption_ranges", ranges.len(), n + 1)?;
         let sums = StoredSums::find(&container, n * size.prepared())?;
         Ok(Self { container, images, sums, size, manifest, classes, splits, captions, ranges })
@@ -257,35 +262,16 @@ impl Prepared {
     }
 }
 
-/// CRC-32C of the tables in front of the pictures, in their order.
-fn tables_crc32c(container: &Container) -> Result<String> {
-    let tables = [
-        ("caption_offsets", Element::U64),
-        ("caption_ranges", Element::U64),
-        ("class_id", Element::U32),
-        ("captions", Element::U8),
-        ("split", Element::U8),
-    ];
-    let mut sum = 0;
-    for (name, element) in tables {
-        let table = container.read_all(&container.tensor(name, element, 1)?)?;
-        sum = crc32c::crc32c_append(sum, &table);
-    }
-    Ok(format!("{sum:08x}"))
+/// The numbers of a table of positions. One that does not fit in usize is none that [`rising`] accepts.
+fn positions(table: &[u8]) -> Vec<usize> {
+    let numbers = words(table).map(u64::from_le_bytes);
+    numbers.map(|number| usize::try_from(number).unwrap_or(usize::MAX)).collect()
 }
 
-/// A table of end positions: starts at 0, never decreases, and ends at `end`.
-fn rising(container: &Container, name: &str, end: usize) -> Result<Vec<usize>> {
-    let tensor = container.tensor(name, Element::U64, 1)?;
-    let raw = container.read_all(&tensor)?;
-    let mut table = Vec::with_capacity(raw.len() / 8);
-    // A number that does not fit in usize cannot rise to `end`.
-    table.extend(
-        words(&raw).map(|word| usize::try_from(u64::from_le_bytes(word)).unwrap_or(usize::MAX)),
-    );
-    let sound = table.first() == Some(&0) && table.is_sorted() && table.last() == Some(&end);
-    if sound {
-        return Ok(table);
+/// Checks that positions start at 0, never decrease, and end at `end`.
+fn rising(container: &Container, (name, table): (&str, &[usize]), end: usize) -> Result<()> {
+    if table.first() == Some(&0) && table.is_sorted() && table.last() == Some(&end) {
+        return Ok(());
     }
     Err(container.malformed(name, format!("numbers that rise from 0 to {end}"), "others"))
 }

@@ -119,15 +119,12 @@ enum Attempt<'a> {
     Damaged(Vec<(&'a Item, Error)>),
 }
 
-/// Destination, options and progress callback.
-type Task<'t> = (&'t Path, &'t ImportOptions, &'t (dyn Fn(usize, usize) + Sync));
-
-/// Prepares these pictures of `dataset`; others have been left out.
+/// Prepares these pictures of `dataset` as the file `out`; others have been left out.
 fn write<'a>(
     dataset: &Dataset,
     items: &[&'a Item],
     left_out: Vec<LeftOut>,
-    (out, options, progress): Task<'_>,
+    (out, options, progress): (&Path, &ImportOptions, &(dyn Fn(usize, usize) + Sync)),
 ) -> Result<Attempt<'a>> {
     let side = options.preparation.size.prepared();
     let tables = Tables::of(items);

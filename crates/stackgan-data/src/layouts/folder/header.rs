@@ -74,16 +74,13 @@ impl Names {
 
     /// The position of the only column with one of theirs.
     fn theirs<'h>(self, header: &[&'h str]) -> Result<Option<usize>, Vec<&'h str>> {
-        let mut theirs = Vec::new();
-        for (at, column) in header.iter().enumerate() {
-            if is_one(column, self.theirs) {
-                theirs.push((at, *column));
-            }
-        }
-        match theirs.as_slice() {
+        let theirs = header.iter().copied().enumerate();
+        let theirs = theirs.filter(|(_, column)| is_one(column, self.theirs));
+        let (places, columns): (Vec<usize>, Vec<&str>) = theirs.unzip();
+        match places.as_slice() {
             [] => Ok(None),
-            [(at, _)] => Ok(Some(*at)),
-            several => Err(several.iter().map(|(_, column)| *column).collect()),
+            [at] => Ok(Some(*at)),
+            _ => Err(columns),
         }
     }
 }

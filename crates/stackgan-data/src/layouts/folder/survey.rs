@@ -343,16 +343,13 @@ impl Survey {
     }
 }
 
-/// The rows of all tables by picture, each with the number of its table.
-type Rows = BTreeMap<String, (usize, Row)>;
-
 /// The files of a folder by what they are: names and paths of pictures and texts, by key.
 #[derive(Default)]
 struct Sorted {
     pictures: BTreeMap<String, (String, PathBuf)>,
     texts: BTreeMap<String, (String, PathBuf)>,
-    /// The rows of tables.
-    rows: Rows,
+    /// The rows of all tables by picture, each with the number of its table.
+    rows: BTreeMap<String, (usize, Row)>,
     /// The rows whose captions cannot be used, by picture.
     unread: BTreeMap<String, Error>,
 }

@@ -30,13 +30,11 @@ pub(crate) struct Row {
     pub(crate) bounds: Option<BoundingBox>,
 }
 
-/// The contents of a table by file name.
-type Rows = BTreeMap<String, Row>;
-
 /// A parsed table.
 #[derive(Default)]
 pub(super) struct Table {
-    pub(super) rows: Rows,
+    /// By the name of the picture's file.
+    pub(super) rows: BTreeMap<String, Row>,
     pub(super) columns: Columns,
     /// Pictures with a caption that is too long, with the error of the first such row.
     pub(super) unread: BTreeMap<String, Error>,
@@ -156,11 +154,7 @@ impl Faults {
         let found = untrue(self.count, self.first.iter().map(line));
         let what = format!("{} of the table cannot be read", counted(self.count, "row"));
         let expected = "rows as docs/datasets.md describes them";
-        let remedy = |fault: &Error| match fault {
-            Error::Malformed { remedy, .. } => remedy.clone(),
-            _ => String::new(),
-        };
-        let remedies: BTreeSet<String> = self.first.iter().map(remedy).collect();
+        let remedies: BTreeSet<String> = self.first.iter().map(Error::remedy).collect();
         let remedy = match remedies.into_iter().collect::<Vec<_>>().as_slice() {
             [one] if one != CORRECT => one.clone(),
             _ => "correct the rows".to_owned(),
