@@ -81,21 +81,22 @@ fn tensors(
     device: &Device,
 ) -> Result<BTreeMap<String, Tensor>> {
     let cannot = || format!("cannot import\n  file: {}", file.display());
-    let views = match Container::of(bytes) {
+    match Container::of(bytes) {
         Container::Torch7 => {
             let document = torch7::decode(bytes, file)?;
-            let views = (weights.torch7)(&document)?;
-            return numbers(&views, weights, (bytes.len(), file), device);
+            numbers(&(weights.torch7)(&document)?, weights, (bytes.len(), file), device)
         }
         Container::Safetensors => {
             let tensors = Archive::from_bytes(bytes, device).with_context(cannot)?.tensors;
             (weights.judge)(&shapes::of(&tensors)).with_context(cannot)?;
-            return Ok(tensors);
+            Ok(tensors)
         }
-        _ => torch_pickle::decode(bytes, file)?, // which says what it is, if it is not PyTorch's
-    };
-    let views: Vec<_> = views.into_iter().map(|named| (named.name, named.array)).collect();
-    numbers(&views, weights, (bytes.len(), file), device)
+        _ => {
+            let views = torch_pickle::decode(bytes, file)?; // says what it is, if it is not PyTorch's
+            let views: Vec<_> = views.into_iter().map(|named| (named.name, named.array)).collect();
+            numbers(&views, weights, (bytes.len(), file), device)
+        }
+    }
 }
 
 /// Copies the values of views into a file of `length` bytes, once their names and shapes have been

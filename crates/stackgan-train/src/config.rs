@@ -239,18 +239,10 @@ impl LossConfig {
     }
 }
 
-/// Whether an interval is 0. It is not serialised then, so that adding it does not change the hash of
-/// existing checkpoints.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
-const fn none(interval: &u64) -> bool {
-    *interval == 0
-}
-
-/// Whether a weight is 0. Such terms are not serialised, so that adding a term does not change the
-/// hash of existing checkpoints.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
-fn off(weight: &f64) -> bool {
-    *weight == 0.0
+/// Whether a weight or an interval is 0. It is not serialised then, so that adding a setting does not
+/// change the hash of existing checkpoints.
+fn off<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
 }
 
 /// Noise in training and in sampling.
@@ -277,15 +269,10 @@ impl NoiseConfig {
             let expected = "`batch` in Stage-I: the setting is about training Stage-II";
             return Err(invalid("noise.stage1_statistics", expected, "running"));
         }
-        for (key, scale) in [
-            ("noise.train_z", self.train_z),
-            ("noise.train_eps", self.train_eps),
-            ("noise.sample_z", self.sample_z),
-            ("noise.sample_eps", self.sample_eps),
-        ] {
-            within(key, scale, 0.0, LARGEST_SCALE)?;
-        }
-        Ok(())
+        within("noise.train_z", self.train_z, 0.0, LARGEST_SCALE)?;
+        within("noise.train_eps", self.train_eps, 0.0, LARGEST_SCALE)?;
+        within("noise.sample_z", self.sample_z, 0.0, LARGEST_SCALE)?;
+        within("noise.sample_eps", self.sample_eps, 0.0, LARGEST_SCALE)
     }
 }
 
@@ -302,7 +289,7 @@ pub struct RunConfig {
     /// Number of checkpoints to keep, at least 2.
     pub keep: usize,
     /// Checkpoints of the steps that are multiples of this are kept besides; 0 keeps none.
-    #[serde(default, skip_serializing_if = "none")]
+    #[serde(default, skip_serializing_if = "off")]
     pub keep_every: u64,
     /// Number of batches to prepare ahead.
     pub prefetch: usize,

@@ -79,34 +79,28 @@ pub enum Error {
 impl Error {
     /// Replaces the term of a non-finite error by the first non-finite tensor found inside
     /// `within`.
-    pub(crate) fn naming(self, within: &str, first: Option<(String, f64)>) -> Self {
-        match (self, first) {
-            (Self::NonFinite { step, remedy, .. }, Some((name, value))) => {
-                Self::NonFinite { step, term: format!("{name}, in {within}"), value, remedy }
-            }
-            (error, _) => error,
+    pub(crate) fn naming(mut self, within: &str, first: Option<(String, f64)>) -> Self {
+        if let (Self::NonFinite { term, value, .. }, Some((name, found))) = (&mut self, first) {
+            (*term, *value) = (format!("{name}, in {within}"), found);
         }
+        self
     }
 
     /// Says of a non-finite error in the game of a Stage-I that is tuned under Stage-II whose it is: the
     /// terms of both have the same names.
-    pub(crate) fn of_stage1(self) -> Self {
-        match self {
-            Self::NonFinite { step, term, value, remedy } => {
-                Self::NonFinite { step, term: format!("Stage-I's own {term}"), value, remedy }
-            }
-            error => error,
+    pub(crate) fn of_stage1(mut self) -> Self {
+        if let Self::NonFinite { term, .. } = &mut self {
+            term.insert_str(0, "Stage-I's own ");
         }
+        self
     }
 
     /// Replaces the remedy of a non-finite error.
-    pub(crate) fn advising(self, advice: String) -> Self {
-        match self {
-            Self::NonFinite { step, term, value, .. } => {
-                Self::NonFinite { step, term, value, remedy: advice }
-            }
-            error => error,
+    pub(crate) fn advising(mut self, advice: String) -> Self {
+        if let Self::NonFinite { remedy, .. } = &mut self {
+            *remedy = advice;
         }
+        self
     }
 }
 

@@ -176,18 +176,8 @@ impl Tuned {
         self.by_stage2.rewind(steps);
     }
 
-    /// The state to store in a checkpoint: the discriminator and the three optimisers. The Stage-I
-    /// generator is stored separately. The tensors are not copied, so the next step changes them.
-    #[must_use]
-    pub(crate) fn state(&self) -> BTreeMap<String, Tensor> {
-        prefixed("d.", self.game.d.params.values())
-            .chain(prefixed("adam.d.", self.game.d.adam.state()))
-            .chain(prefixed("adam.g.", self.game.g.adam.state()))
-            .chain(prefixed("adam.by_stage2.", self.by_stage2.state()))
-            .collect()
-    }
-
-    /// Restores what [`Tuned::state`] returned after `steps` steps of Stage-II's generator.
+    /// Restores the [discriminator](Self::discriminator) and the [moments](Self::moments) of a checkpoint,
+    /// by their names without `tune.`, after `steps` steps of Stage-II's generator.
     ///
     /// # Errors
     /// Names the first tensor that is missing or of the wrong shape.

@@ -86,16 +86,12 @@ impl Guard {
             .chain(tuned.map(Tuned::discriminator).unwrap_or_default());
         let weights: Vec<(String, Var)> = weights.collect();
         let unheld = unheld(weights.clone()).collect();
-        let moments = prefixed("adam.g.", g.adam.moments())
-            .chain(prefixed("adam.d.", d.adam.moments()))
-            .chain(tuned.map(Tuned::moments).unwrap_or_default())
-            .collect();
         Ok(Self {
             kept,
             undo,
             weights,
             unheld,
-            moments,
+            moments: players.moments(),
             checks: Checks::on(g.params.device()),
             recording: Recording::default(),
         })

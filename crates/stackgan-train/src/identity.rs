@@ -99,24 +99,22 @@ pub fn check_settings(header: &Header, config: &TrainConfig, allowed: &[String])
 
 /// These changes, if each is allowed and none needs other tensors.
 fn permitted(changes: Vec<Change>, allowed: &[String]) -> Result<Vec<Change>> {
-    if let Some(Change { key, old, new }) = changes.iter().find(|change| change.is_of_tensors()) {
-        let remedy = format!(
+    let of_tensors = changes.iter().find(|change| change.is_of_tensors());
+    let refused =
+        of_tensors.or_else(|| changes.iter().find(|change| !allowed.contains(&change.key)));
+    let Some(Change { key, old, new }) = refused else { return Ok(changes) };
+    let remedy = match of_tensors {
+        Some(_) => format!(
             "resume with `{key} = {old}`, or train in another folder: it decides what a checkpoint \
              holds, so a run that has begun keeps it"
-        );
-        let expected = format!("{old}, as when the checkpoint was written");
-        return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
-    }
-    if let Some(change) = changes.iter().find(|change| !allowed.contains(&change.key)) {
-        let Change { key, old, new } = change;
-        let remedy = format!(
+        ),
+        None => format!(
             "resume with `{key} = {old}`; or give `--allow-change {key}`: the run is then no \
              longer that of one configuration"
-        );
-        let expected = format!("{old}, as when the checkpoint was written");
-        return Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy });
-    }
-    Ok(changes)
+        ),
+    };
+    let expected = format!("{old}, as when the checkpoint was written");
+    Err(Error::Config { key: key.clone(), expected, found: new.clone(), remedy })
 }
 
 fn origins(setup: &Setup) -> Result<Origins> {

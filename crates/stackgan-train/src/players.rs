@@ -1,10 +1,10 @@
 //! The two players of a recipe and stage, built from a configuration.
 
-use candle_core::{Device, Result};
-use stackgan_core::archive::Archive;
+use candle_core::{Device, Result, Var};
+use stackgan_core::archive::{Archive, prefixed};
 use stackgan_core::generators::{self, Low};
 use stackgan_core::noise::Noise;
-use stackgan_core::{Generator, NetConfig, Params, Recipe, Scope, Stage, plain, residual};
+use stackgan_core::{Generator, NetConfig, Params, Recipe, Stage, plain, residual};
 
 use crate::adam::Adam;
 use crate::config::TrainConfig;
@@ -46,8 +46,10 @@ fn generator(
     match (cfg.stage, stage1) {
         (Stage::One, _) => generators::stage1(&cfg.net, &g.trained()),
         (Stage::Two, Some((params, net))) => {
-            let (scope, statistics) = (&low_scope(cfg, params), cfg.noise.stage1_statistics);
-            generators::stage2(&cfg.net, &Low { net, scope, statistics }, &g.trained())
+            let tuned = cfg.knobs.finetune_stage1 > 0.0;
+            let scope = if tuned { params.trained() } else { params.frozen() };
+            let low = Low { net, scope: &scope, statistics: cfg.noise.stage1_statistics };
+            generators::stage2(&cfg.net, &low, &g.trained())
         }
         (Stage::Two, None) => candle_core::bail!("Stage-II needs a Stage-I model"),
     }
@@ -59,11 +61,6 @@ fn views<D>(cfg: &TrainConfig, params: &Params, make: Make<D>) -> Result<Box<Vie
     let spectral = cfg.knobs.spectral_norm;
     let spectral = spectral.then(|| Spectral::over(params, &cfg.net, make)).transpose()?;
     Ok(Box::new(Views { trained, frozen, spectral }))
-}
-
-/// The scope of Stage-I under Stage-II: frozen, or trained if it is fine-tuned.
-fn low_scope<'a>(cfg: &TrainConfig, stage1: &'a Params) -> Scope<'a> {
-    if cfg.knobs.finetune_stage1 > 0.0 { stage1.trained() } else { stage1.frozen() }
 }
 
 impl Players {
@@ -123,15 +120,21 @@ impl Players {
     /// The state to store in a checkpoint: networks, optimisers, and a tuned Stage-I's. The tensors
     /// are not copied, so the next step changes them.
     pub(crate) fn state(&self) -> Archive {
-        let mut archive = Archive::default();
-        for (prefix, player) in [("g.", self.g()), ("d.", self.d())] {
-            archive.extend(prefix, player.params.values());
-            archive.extend(&format!("adam.{prefix}"), player.adam.state());
-        }
-        if let Some(tuned) = &self.tuned {
-            archive.extend("tune.", tuned.state());
-        }
-        archive
+        let tuned = self.tuned.as_deref().map(Tuned::discriminator).unwrap_or_default();
+        let networks = prefixed("g.", self.g().params.all())
+            .chain(prefixed("d.", self.d().params.all()))
+            .chain(tuned);
+        let stored = networks.chain(self.moments());
+        let tensors = stored.map(|(name, var)| (name, var.as_detached_tensor())).collect();
+        Archive { tensors, ..Archive::default() }
+    }
+
+    /// The moments of all optimisers, by their names in a checkpoint.
+    pub(crate) fn moments(&self) -> Vec<(String, Var)> {
+        prefixed("adam.g.", self.g().adam.moments())
+            .chain(prefixed("adam.d.", self.d().adam.moments()))
+            .chain(self.tuned.as_deref().map(Tuned::moments).unwrap_or_default())
+            .collect()
     }
 
     /// Restores what [`Self::state`] returned after this many steps of G's and D's optimisers.

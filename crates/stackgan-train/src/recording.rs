@@ -186,7 +186,8 @@ impl Recorded {
             names = Some(stats.names());
             copy_all(&[(&numbers, &gathered)])
         })?;
-        let names = names.ok_or_else(|| missing("what it tells"))?;
+        let missing = "recording a step: what it tells is missing";
+        let names = names.ok_or_else(|| candle_core::Error::Msg(missing.to_owned()))?;
         Ok(Self { places, names, numbers, work, replayed: false })
     }
 
@@ -222,8 +223,4 @@ impl Recorded {
         stats.check_deferred(cfg.step, &self.numbers.to_vec1::<f32>()?, COUNTS)?;
         Ok(stats)
     }
-}
-
-fn missing(what: &str) -> candle_core::Error {
-    candle_core::Error::Msg(format!("recording a step: {what} is missing"))
 }

@@ -101,10 +101,8 @@ pub fn replay(bytes: &[u8], file: &std::path::Path, device: &Device) -> Result<R
         return Err(damaged(facts.format));
     }
     let config = TrainConfig::from_toml(&facts.config)?;
-    let stage1 = match facts.stage1 {
-        None => None,
-        Some(_) => Some(Params::given(archive.part("stage1."), device)?),
-    };
+    let stage1 = facts.stage1.as_ref();
+    let stage1 = stage1.map(|_| Params::given(archive.part("stage1."), device)).transpose()?;
     let low = stage1.as_ref().zip(facts.stage1.as_ref());
     let start = Start { stage1_discriminator: Some(archive.part("tune.d.")), ..Start::default() };
     let matcher = facts.matching.as_ref();

@@ -80,7 +80,8 @@ impl<'a> Reports<'a> {
         let (mut terms, seconds) = (stats.read()?, self.started.elapsed().as_secs_f64());
         let loading = loading.div_duration_f64(self.reported.elapsed());
         self.reported = Instant::now();
-        let more = [("lr_g", lr_g), ("lr_d", lr_d), ("loading", thousandths(loading))];
+        let loading = (loading * 1e3).round() / 1e3;
+        let more = [("lr_g", lr_g), ("lr_d", lr_d), ("loading", loading)];
         if let Some(r1) = r1.filter(|_| terms.iter().all(|(name, _)| *name != r1::NAME)) {
             terms.push((r1::NAME, r1));
         }
@@ -126,10 +127,6 @@ impl<'a> Reports<'a> {
     }
 }
 
-fn thousandths(share: f64) -> f64 {
-    (share * 1e3).round() / 1e3
-}
-
 /// Truncates the statistics and the measurements to `step`, and warns about lines that could not be
 /// read.
 ///
@@ -137,13 +134,13 @@ fn thousandths(share: f64) -> f64 {
 /// When the statistics cannot be read or written. Without the measurements, training goes on.
 pub(crate) fn cut(dir: &RunDir, step: u64, on_event: &mut dyn FnMut(TrainEvent)) -> Result<()> {
     let (stats, measured) = (dir.files().stats(), dir.files().measured());
-    let damaged = dir.cut_lines(&stats, step)?;
-    let texts = match dir.cut_lines(&measured, step) {
-        Ok(also) => [left_out(&stats, damaged), left_out(&measured, also)],
-        Err(error) => [left_out(&stats, damaged), Some(error.to_string())],
+    let of_stats = left_out(&stats, dir.cut_lines(&stats, step)?);
+    let of_measured = match dir.cut_lines(&measured, step) {
+        Ok(damaged) => left_out(&measured, damaged),
+        Err(error) => Some(error.to_string()),
     };
     let warn = |text| on_event(TrainEvent::Warning { step, text });
-    texts.into_iter().flatten().for_each(warn);
+    of_stats.into_iter().chain(of_measured).for_each(warn);
     Ok(())
 }
 

@@ -123,13 +123,13 @@ pub fn train(
         let ends = if last {
             Some(StopReason::Done)
         } else {
-            stop().or_else(|| dir.stop_requested().then_some(StopReason::StopFile))
+            stop().or_else(|| dir.files().stop().exists().then_some(StopReason::StopFile))
         };
         if saves_at(&cfg.run, step) || ends.is_some() {
             run.between_steps(|run| saves.save(run, step, ends, on_event))?;
         }
         if let Some(ends) = ends {
-            dir.forget_stop()?; // or the run could not be resumed
+            remove(&dir.files().stop())?; // or the run could not be resumed
             reason = ends;
             break;
         }

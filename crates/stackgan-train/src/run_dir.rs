@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use stackgan_data::whole_file::TEMPORARY;
 
@@ -97,20 +97,6 @@ impl RunDir {
         RunFiles::of(&self.path)
     }
 
-    /// Whether a file named `STOP` asks the run to stop.
-    #[must_use]
-    pub fn stop_requested(&self) -> bool {
-        self.files().stop().exists()
-    }
-
-    /// Removes the file named `STOP`, if it exists, after the run has stopped.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub fn forget_stop(&self) -> Result<()> {
-        remove(&self.files().stop())
-    }
-
     /// Writes a small file of the folder atomically.
     ///
     /// # Errors
@@ -155,15 +141,12 @@ impl RunDir {
         (seconds, since): (f64, u64),
         values: &[(&str, f64)],
     ) -> Result<()> {
-        let mut line = Map::new();
-        line.insert("step".to_owned(), json!(step));
-        line.insert("epoch".to_owned(), json!(epoch));
-        line.insert("seconds".to_owned(), json!((seconds * 1000.0).round() / 1000.0));
-        line.insert("since".to_owned(), json!(since));
+        let seconds = (seconds * 1000.0).round() / 1000.0;
+        let mut line = json!({ "step": step, "epoch": epoch, "seconds": seconds, "since": since });
         for (name, value) in values {
-            line.insert((*name).to_owned(), json!(value));
+            line[*name] = json!(value);
         }
-        self.append_line(&self.files().stats(), &Value::Object(line))
+        self.append_line(&self.files().stats(), &line)
     }
 
     /// Truncates `stats.jsonl` or `eval.jsonl` to the lines up to `step`, because a resumed run takes
@@ -260,17 +243,14 @@ const TIMING: &str = ".tmp-timing-";
 
 /// Removes the temporary files of interrupted writes, and what was left of a timing. A file that cannot be removed does no harm.
 fn sweep(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let left = entries
-        .flatten()
-        .filter(|e| e.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()));
-    left.for_each(|entry| {
-        let timing = entry.file_name().as_encoded_bytes().starts_with(TIMING.as_bytes());
-        drop(match timing {
-            true => fs::remove_dir_all(entry.path()),
-            false => fs::remove_file(entry.path()),
-        });
-    });
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(TIMING.as_bytes()) {
+            drop(fs::remove_dir_all(entry.path()));
+        } else if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
 }
 
 fn numbered(root: &Path) -> Result<Vec<(u32, PathBuf)>> {

@@ -95,12 +95,8 @@ impl Run {
     /// changes them.
     pub(crate) fn archive(&self) -> Archive {
         let mut archive = self.players.state();
-        if let Some(ema) = &self.ema {
-            archive.extend("ema.", ema.state());
-        }
-        if let Some(stage1) = &self.stage1 {
-            archive.extend("stage1.", stage1.values());
-        }
+        archive.extend("ema.", self.ema.as_ref().map(Ema::state).unwrap_or_default());
+        archive.extend("stage1.", self.stage1.as_ref().map(Params::values).unwrap_or_default());
         archive
     }
 

@@ -53,7 +53,7 @@ impl Differences {
             _ => Vec::new(),
         });
         let [noise, captions] = [beside.collect::<Vec<_>>(), below.collect()]
-            .map(|found| (!found.is_empty()).then(|| mean(&found)));
+            .map(|all| (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64));
         Self { noise, captions }
     }
 }
@@ -64,10 +64,6 @@ pub fn difference(a: &Picture, b: &Picture) -> f64 {
     let square = |(a, b): (&u8, &u8)| (f64::from(*a) - f64::from(*b)).powi(2);
     let sum: f64 = a.rgb.iter().zip(&b.rgb).map(square).sum();
     (sum / a.rgb.len().max(1) as f64).sqrt()
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// Watches one run from its start or resumption.

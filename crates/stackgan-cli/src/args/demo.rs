@@ -22,6 +22,7 @@ pub(crate) struct Demo {
     #[arg(long, alias = "output", default_value = "demo", value_name = "DIR")]
     pub out: PathBuf,
     /// The random seed; default: 0, or as it began
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 63))]
+    // as in TOML
     pub seed: Option<u64>,
 }

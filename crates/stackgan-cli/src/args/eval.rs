@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use stackgan_core::Stage;
 use stackgan_eval::comparison::BOOTSTRAP;
 
-use super::parsers::scale;
+use super::paint::NoiseScales;
 
 /// Measure how well a model paints; each number is given with the conditions of its measurement.
 #[derive(Args, Clone, Debug, Default)]
@@ -56,19 +56,9 @@ pub(crate) struct Eval {
     /// Number of captions among which a picture must find its own, for R-precision; default: 100
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub candidates: Option<u16>,
-    /// What the captions are read with
+    /// How the model paints
     #[command(flatten)]
-    pub reading: Reading,
-    /// 1 measures the 64x64 pictures of Stage-I
-    #[arg(long)]
-    pub stage: Option<Stage>,
-    /// Seed of captions and noise; picture i is painted with seed N + i, so that two measurements
-    /// are independent if their seeds are `--num` apart
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
-    /// How much noise there is
-    #[command(flatten)]
-    pub scales: NoiseScales,
+    pub painting: PainterOptions,
     /// Number of bootstrap samples for the interval of a Fréchet distance; 0 omits it
     #[arg(long, default_value_t = BOOTSTRAP as u16, value_name = "N",
           value_parser = clap::value_parser!(u16).range(0..=1000))]
@@ -94,9 +84,9 @@ pub(crate) struct Eval {
     pub json: bool,
 }
 
-/// What the captions that a model paints are read with.
+/// How a model paints captions of a dataset.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct Reading {
+pub(crate) struct PainterOptions {
     /// The model's text encoder, if it is not in its file and no longer where it was: a file, the
     /// folder of a sentence encoder, or `hub:OWNER/NAME`
     #[arg(long, value_name = "ENCODER", conflicts_with = "embeddings")]
@@ -105,17 +95,16 @@ pub(crate) struct Reading {
     /// one the embeddings beside the prepared data
     #[arg(long, value_name = "FILE")]
     pub embeddings: Option<PathBuf>,
-}
-
-/// How much noise a model paints with.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub(crate) struct NoiseScales {
-    /// Scale of the noise; default: the model's own
-    #[arg(long, value_name = "S", value_parser = scale)]
-    pub z_scale: Option<f64>,
-    /// Scale of the noise of conditioning augmentation; default: the model's own
-    #[arg(long, value_name = "S", value_parser = scale)]
-    pub eps_scale: Option<f64>,
+    /// 1 takes the 64x64 pictures of Stage-I
+    #[arg(long)]
+    pub stage: Option<Stage>,
+    /// Seed of captions and noise; picture i is painted with seed N + i, so that two measurements
+    /// are independent if their seeds are `--num` apart
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// How much noise there is
+    #[command(flatten)]
+    pub scales: NoiseScales,
 }
 
 /// A part of a dataset.
@@ -179,18 +168,9 @@ pub(crate) struct Nearest {
     /// a file with its weights; `none` compares pixels alone
     #[arg(long, value_name = "NAME")]
     pub features: Option<String>,
-    /// What the captions are read with
+    /// How the model paints
     #[command(flatten)]
-    pub reading: Reading,
-    /// 1 compares the 64x64 pictures of Stage-I
-    #[arg(long)]
-    pub stage: Option<Stage>,
-    /// Seed of captions and noise
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
-    /// How much noise there is
-    #[command(flatten)]
-    pub scales: NoiseScales,
+    pub painting: PainterOptions,
     /// The folder for nearest.png and nearest.json
     #[arg(long, alias = "output", default_value = "nearest", value_name = "DIR")]
     pub out: PathBuf,

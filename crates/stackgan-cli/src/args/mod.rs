@@ -26,10 +26,10 @@ pub(crate) use data::{
     Uncaptioned, Unpack,
 };
 pub(crate) use demo::Demo;
-pub(crate) use eval::{Eval, Metric, Nearest, NoiseScales, Part, Reading};
+pub(crate) use eval::{Eval, Metric, Nearest, PainterOptions, Part};
 pub(crate) use global::{Global, Precision};
 pub(crate) use model::{Model, Onnx};
-pub(crate) use paint::{Edit, Generate, Interpolate, Painting, Repro, Seeds};
+pub(crate) use paint::{Edit, Generate, Interpolate, NoiseScales, Painting, Repro, Seeds};
 pub(crate) use runs::Runs;
 pub(crate) use serve::Serve;
 pub(crate) use text::{EncoderSize, LetterCase, Text, TextEncode, TextImport, TextTrain, Unknown};
@@ -225,6 +225,16 @@ mod tests {
         }
         let empty = Cli::try_parse_from(["stackgan", "generate", "-m", "demo", "-p", " "]);
         assert!(empty.is_ok(), "it is refused later, with what to do");
+    }
+
+    /// A run's settings are kept as TOML, whose integers end at 2^63.
+    #[test]
+    fn a_demo_takes_the_seeds_that_a_run_can_have() {
+        let demo = |seed: u64| {
+            Cli::try_parse_from(["stackgan", "demo", "--seed", &seed.to_string()]).is_ok()
+        };
+        assert_eq!([0, i64::MAX as u64].map(demo), [true; 2]);
+        assert_eq!([1 << 63, u64::MAX].map(demo), [false; 2]);
     }
 
     /// Splits words as a shell would, with double quotes only.

@@ -27,6 +27,14 @@ pub(crate) struct Painting {
     /// repaint them
     #[arg(long)]
     pub no_metadata: bool,
+    /// How much noise there is
+    #[command(flatten)]
+    pub scales: NoiseScales,
+}
+
+/// How much noise a model paints with.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct NoiseScales {
     /// Scale of the noise; less than 1 gives less variety; default: the model's own
     #[arg(long, value_name = "S", value_parser = scale)]
     pub z_scale: Option<f64>,

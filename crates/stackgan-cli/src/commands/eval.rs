@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use serde::{Serialize, Serializer};
-use stackgan_eval::bootstrap::Interval;
 use stackgan_eval::report::{self, Measured};
 
 use crate::args::Eval;
@@ -34,7 +33,7 @@ fn check_places(args: &Eval) -> Result<()> {
     let written = [("--out", args.out.as_deref()), ("--save-stats", args.save_stats.as_deref())];
     let model = args.model.as_deref().map(file_of);
     let features = args.features.as_deref().map(Path::new);
-    let files = [&args.judge, &args.stats, &args.reading.embeddings].map(Option::as_deref);
+    let files = [&args.judge, &args.stats, &args.painting.embeddings].map(Option::as_deref);
     let data = args.data.as_deref();
     // Of a folder, what was made of it is read.
     let made = data.map(|data| (datasets::files(data), datasets::embeddings_of(data)));
@@ -79,11 +78,12 @@ fn gate(args: &Eval, measures: &[Measured], context: &Context) -> Result<Exit> {
     if passes(distance.value, most) {
         return Ok(Exit::Done);
     }
+    let span = distance.interval.map(|i| format!(" ({:.2} to {:.2})", i.low, i.high));
     context.manner.say(format!(
         "gate: {} is {:.4}{}, above {}",
         distance.name,
         distance.value,
-        span(distance.interval),
+        span.unwrap_or_default(),
         most.unwrap_or_default()
     ));
     Ok(Exit::Gate)
@@ -97,11 +97,6 @@ fn strictest(gates: [Option<f64>; 2]) -> Option<f64> {
 /// Whether a value passes a gate; NaN does not.
 fn passes(value: f64, most: Option<f64>) -> bool {
     most.is_none_or(|most| value <= most)
-}
-
-/// The interval as text for the message of a gate.
-fn span(interval: Option<Interval>) -> String {
-    interval.map_or_else(String::new, |i| format!(" ({:.2} to {:.2})", i.low, i.high))
 }
 
 #[cfg(test)]

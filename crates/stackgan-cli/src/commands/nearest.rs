@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Problem};
 use crate::measuring::judge::{self, BATCH};
 use crate::measuring::{
-    Asked, DatasetPainter, PainterOptions, Questions, part_indices, real_features, real_picture,
+    Asked, DatasetPainter, Questions, part_indices, real_features, real_picture,
 };
 use crate::output::{Answer, Form, check_writable, path_text, write_file};
 use crate::painting::{NEAREST, check_free};
@@ -43,11 +43,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     check_writable(&list_file)?;
     check_free(&sheet_file)?;
     let measurer = measurer(args.features.as_deref())?;
-    let Args { stage, scales, seed, .. } = *args;
-    let options = PainterOptions { reading: &args.reading, stage, scales, seed };
-    let painter = DatasetPainter::open(&args.model, &args.data, &options, context)?;
+    let painter = DatasetPainter::open(&args.model, &args.data, &args.painting, context)?;
     let captioned = part_indices(&painter.data, args.captions)?;
-    let questions = Questions::of(&painter.data, captioned, args.seed)?;
+    let questions = Questions::of(&painter.data, captioned, args.painting.seed)?;
     let trained = part_indices(&painter.data, Part::Train)?;
     let count = usize::from(args.num);
     let asked = questions.asked(&painter.data, 0, count);
@@ -217,7 +215,7 @@ impl Found<'_> {
             // A row consists of several pictures, so that the gaps can be narrow.
             let mut row = vec![small(picture)];
             for found in by_features.and_then(|found| found.get(i)).into_iter().chain([pixels]) {
-                row.push(gap(side / factor));
+                row.push(Picture::filled(12, side / factor, [255; 3]));
                 row.extend(shown(found)?);
             }
             cells.push(beside(&row));
@@ -252,10 +250,6 @@ impl Found<'_> {
         })
         .collect()
     }
-}
-
-fn gap(height: usize) -> Picture {
-    Picture::filled(12, height, [255; 3])
 }
 
 /// Pictures of equal height side by side, separated by two white pixels.

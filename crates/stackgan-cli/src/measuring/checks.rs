@@ -116,7 +116,7 @@ pub(super) fn check_rivals(args: &Eval, data: &Prepared) -> Result<()> {
     if !args.metrics.contains(&Metric::Rp) {
         return Ok(());
     }
-    let questions = Questions::of(data, part_indices(data, args.split)?, args.seed)?;
+    let questions = Questions::of(data, part_indices(data, args.split)?, args.painting.seed)?;
     let asked = questions.asked(data, 0, KEPT.min(args.num as usize));
     matching::check_rivals(&asked, matching::candidates(args))
 }

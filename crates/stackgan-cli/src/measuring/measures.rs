@@ -74,7 +74,7 @@ impl Evidence<'_> {
 
     /// The values of one measure; empty if it does not apply to such pictures.
     fn numbers(&self, metric: Metric) -> Result<Vec<Measured>> {
-        let noise = Noise::new(self.args.seed);
+        let noise = Noise::new(self.args.painting.seed);
         let (gathered, real) = (self.gathered, self.real);
         let sides = self.measurer.zip(gathered.features.as_ref());
         let sides = sides.map(|(measurer, generated)| Comparison { measurer, generated, noise });

@@ -38,7 +38,7 @@ pub(crate) use asked::{Asked, Questions};
 pub(crate) use checks::{check_data, judges};
 pub(crate) use colours::{captioned, colour_judge, reduced_to_64};
 pub(crate) use matching::pixels;
-pub(crate) use painted::{DatasetPainter, PainterOptions};
+pub(crate) use painted::DatasetPainter;
 pub(crate) use real::{part_indices, real_features, real_picture};
 
 /// The results: values, and what is printed with them.

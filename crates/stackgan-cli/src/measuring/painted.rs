@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use stackgan_core::digest::short;
 use stackgan_core::image::Picture;
 use stackgan_core::kernels::arithmetic;
-use stackgan_core::{Model, Request, Resolved, Sampling, Stage, StageInfo};
+use stackgan_core::{Model, Request, Resolved, Sampling, StageInfo};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::Prepared;
 use stackgan_train::config::picture_size;
 
 use super::asked::Asked;
-use crate::args::{NoiseScales, Reading};
+use crate::args::{NoiseScales, PainterOptions};
 use crate::context::Context;
 use crate::datasets;
 use crate::encoders::attach;
@@ -38,20 +38,12 @@ pub(crate) struct DatasetPainter {
     seed: u64,
 }
 
-/// The options that determine how a model paints.
-pub(crate) struct PainterOptions<'a> {
-    pub reading: &'a Reading,
-    pub stage: Option<Stage>,
-    pub scales: NoiseScales,
-    pub seed: u64,
-}
-
 impl DatasetPainter {
     /// Opens the model and the data.
     pub(crate) fn open(
         model: &Path,
         data: &Path,
-        options: &PainterOptions<'_>,
+        options: &PainterOptions,
         context: &Context,
     ) -> Result<Self> {
         let Loaded { model: mut loaded, sha256, .. } = load(model, context)?;
@@ -60,7 +52,7 @@ impl DatasetPainter {
         let recipe = loaded.stage_info(stage)?.net.recipe;
         let prepared = datasets::open(data, (size, datasets::resizing(recipe)), context.manner)?;
         // An encoder that is not in the model's file reads the captions if it is known.
-        let Reading { encoder, embeddings } = options.reading;
+        let PainterOptions { encoder, embeddings, .. } = options;
         if embeddings.is_none() {
             attach(&mut loaded, encoder.as_deref(), context)?;
         }

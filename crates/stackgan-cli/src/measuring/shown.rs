@@ -10,7 +10,7 @@ use stackgan_data::prepared::Prepared;
 
 use super::asked::{Asked, Questions};
 use super::folder::{self, Sizes};
-use super::painted::{DatasetPainter, PainterOptions};
+use super::painted::DatasetPainter;
 use super::real::{compares, part_indices, wants_one_size};
 use crate::args::Eval;
 use crate::context::Context;
@@ -38,13 +38,11 @@ impl Shown {
             let against = Against::of(args, sizes.as_ref(), context)?;
             return Ok(Self::Folder { dir: dir.clone(), files, against });
         }
-        let Eval { stage, scales, seed, .. } = *args;
-        let options = PainterOptions { reading: &args.reading, stage, scales, seed };
         let [model, data] = [&args.model, &args.data];
         let [model, data] = [model, data].map(|path| path.as_deref().unwrap_or(Path::new("")));
-        let painter = Box::new(DatasetPainter::open(model, data, &options, context)?);
+        let painter = Box::new(DatasetPainter::open(model, data, &args.painting, context)?);
         let part = part_indices(&painter.data, args.split)?;
-        let questions = Questions::of(&painter.data, part, args.seed)?;
+        let questions = Questions::of(&painter.data, part, args.painting.seed)?;
         Ok(Self::Painted { painter, questions })
     }
 

@@ -23,7 +23,8 @@ pub(super) const EMBEDDINGS: &str = "embeddings";
 /// # Errors
 /// Code 2.
 pub(crate) fn spare((option, file): (&str, &Path), replaced: &[&str]) -> Result<()> {
-    let (whose, found) = match (kind(file), part_of_a_dataset(file)) {
+    let kind = about(file).and_then(|about| said_kind(&about));
+    let (whose, found) = match (kind, part_of_a_dataset(file)) {
         (Some(kind), _) if !replaced.contains(&kind.as_str()) => {
             ("of this program", spoken(&kind).unwrap_or("another file of this program"))
         }
@@ -68,11 +69,6 @@ fn is_beside_a_picture(file: &Path) -> bool {
         let extension = other.extension().and_then(OsStr::to_str).unwrap_or_default();
         other.file_stem() == file.file_stem() && is_picture(&extension.to_ascii_lowercase())
     })
-}
-
-/// The kind of a file that says what it is in its header.
-fn kind(file: &Path) -> Option<String> {
-    said_kind(&about(file)?)
 }
 
 /// The kind of a file in what it says of itself.

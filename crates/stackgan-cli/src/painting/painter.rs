@@ -11,7 +11,7 @@ use stackgan_core::{NamedModel, Provenance, Request, Resolved, Sampling};
 use stackgan_data::layouts::is_painted;
 
 use super::names::file_name;
-use crate::args::Painting;
+use crate::args::{NoiseScales, Painting};
 use crate::context::Context;
 use crate::encoders;
 use crate::exit::Problem;
@@ -71,7 +71,7 @@ impl Painter {
     /// # Errors
     /// Code 2 for a stage that it does not have, and as [`load`].
     pub(crate) fn of_embeddings(asked: &Painting, context: &Context) -> Result<Self> {
-        let Painting { stage, z_scale, eps_scale, .. } = *asked;
+        let Painting { stage, scales: NoiseScales { z_scale, eps_scale }, .. } = *asked;
         let sampling = Sampling { stage, z_scale, eps_scale, ..Sampling::default() };
         let painter = Self::open(&asked.model, context)?;
         stage_of(&painter.named.model, stage, &asked.model)?;

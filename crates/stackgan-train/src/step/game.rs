@@ -29,24 +29,6 @@ pub(super) enum Player {
     D,
 }
 
-impl Player {
-    /// The name of its gradient's norm.
-    pub(super) const fn norm_name(self) -> &'static str {
-        match self {
-            Self::G => "g_grad",
-            Self::D => "d_grad",
-        }
-    }
-
-    /// Its learning rate.
-    pub(super) const fn lr(self, cfg: &StepConfig) -> f64 {
-        match self {
-            Self::G => cfg.lr_g,
-            Self::D => cfg.lr_d,
-        }
-    }
-}
-
 /// G, and the variables and optimisers of both players. D itself, whose type is its recipe's, lies
 /// in [`Views`].
 #[derive(Debug)]
@@ -113,17 +95,17 @@ impl Game {
         cfg: &StepConfig,
         stats: &mut StepStats,
     ) -> crate::Result<GradStore> {
-        let (grads, name) = (grads.sum()?, player.norm_name());
-        let adam = match player {
-            Player::G => &mut self.g.adam,
-            Player::D => &mut self.d.adam,
+        let grads = grads.sum()?;
+        let (adam, name, lr) = match player {
+            Player::G => (&mut self.g.adam, "g_grad", cfg.lr_g),
+            Player::D => (&mut self.d.adam, "d_grad", cfg.lr_d),
         };
         let norm = adam.gradient_norm(&grads)?;
         if let Err(error) = stats.check(name, &norm, cfg) {
             return Err(error.naming(name, adam.first_non_finite(&grads)?));
         }
         stats.push(name, &norm);
-        adam.step(&grads, player.lr(cfg))?;
+        adam.step(&grads, lr)?;
         Ok(grads)
     }
 }

@@ -137,7 +137,8 @@ impl<F: Files> Store<F> {
         let (folder, left) = (folder.to_path_buf(), Vec::new());
         let store = Self { files, folder, keep: keep.max(2), every: None, left };
         for path in store.listed()? {
-            if name_of(&path).starts_with(&format!("{TEMPORARY}step-")) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(&format!("{TEMPORARY}step-")) {
                 patiently(|| store.files.remove(&path))
                     .map_err(|e| storage("remove a temporary file", &path, e))?;
             }
@@ -337,10 +338,6 @@ impl<F: Files> Store<F> {
 /// Whether a step is a multiple of `every`, whose checkpoints are kept.
 fn is_milestone(step: u64, every: Option<NonZeroU64>) -> bool {
     every.is_some_and(|every| step > 0 && step % every == 0)
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use stackgan_core::noise::{Draws, Noise, Stream};
 use stackgan_data::counted;
 use stackgan_data::loader::scaled;
 
-use super::{HardBatches, SIDE, TextSource};
+use super::{SIDE, TextSource, TextTrainConfig};
 use crate::{Error, Result};
 
 /// The weight of a new vector in a class's running mean.
@@ -38,23 +38,12 @@ pub(super) struct Row {
     pub(super) direction: Direction,
 }
 
-/// The rules for making a batch.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BatchConfig {
-    /// Number of rows.
-    pub(super) batch: usize,
-    /// Number of captions for each row's picture.
-    pub(super) captions: usize,
-    /// Hard batches, if they are on.
-    pub(super) hard: Option<HardBatches>,
-}
-
 /// Makes the batches of the training pictures.
 #[derive(Debug)]
 pub(super) struct Batches {
     /// The pictures that have captions, by class.
     classes: Vec<Vec<usize>>,
-    cfg: BatchConfig,
+    cfg: TextTrainConfig,
     /// Running mean of the unit vectors of each class's captions, once one has been seen.
     means: Vec<Option<Vec<f32>>>,
 }
@@ -63,7 +52,7 @@ impl Batches {
     pub(super) fn new(
         source: &dyn TextSource,
         pictures: &[usize],
-        cfg: BatchConfig,
+        cfg: &TextTrainConfig,
     ) -> Result<Self> {
         let mut classes = BTreeMap::<u32, Vec<usize>>::new();
         for &picture in pictures {
@@ -92,7 +81,7 @@ impl Batches {
         }
         check_side(source)?;
         let means = vec![None; classes.len()];
-        Ok(Self { classes: classes.into_values().collect(), cfg, means })
+        Ok(Self { classes: classes.into_values().collect(), cfg: cfg.clone(), means })
     }
 
     /// The running means `(seen, dim)` and the numbers of their classes `(seen,)`; nothing if no
@@ -146,7 +135,8 @@ impl Batches {
             let &picture = draws.choose(self.classes.get(class)?)?;
             let mut captions: Vec<usize> = (0..source.captions(picture).len()).collect();
             draws.shuffle(&mut captions);
-            let captions = captions.into_iter().cycle().take(self.cfg.captions).collect();
+            let captions =
+                captions.into_iter().cycle().take(self.cfg.captions_per_picture).collect();
             let (x, y) = (draws.below(room) as usize, draws.below(room) as usize);
             Some(Row { class, picture, captions, x, y, direction: draws.chance(0.5).into() })
         });
@@ -157,7 +147,8 @@ impl Batches {
     fn choose(&self, draws: &mut Draws, step: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.classes.len()).collect();
         draws.shuffle(&mut order);
-        let hard = self.cfg.hard.filter(|hard| step >= hard.after && draws.chance(hard.chance));
+        let hard = self.cfg.hard_batches;
+        let hard = hard.filter(|hard| step >= hard.after && draws.chance(hard.chance));
         if let (Some(hard), Some(&anchor)) = (hard, order.first()) {
             let mut alike: Vec<(f32, usize)> =
                 order.iter().skip(1).map(|&class| (self.likeness(anchor, class), class)).collect();
@@ -274,6 +265,7 @@ mod tests {
 
     use stackgan_core::archive::Archive;
 
+    use super::super::HardBatches;
     use super::super::run::tests::Squares;
     use super::*;
 
@@ -281,7 +273,8 @@ mod tests {
 
     fn batches(source: &Squares, hard: Option<HardBatches>) -> Result<Batches> {
         let all: Vec<usize> = (0..source.classes().len()).collect();
-        Batches::new(source, &all, BatchConfig { batch: 6, captions: 2, hard })
+        let cfg = TextTrainConfig { batch: 6, hard_batches: hard, ..TextTrainConfig::small() };
+        Batches::new(source, &all, &cfg)
     }
 
     #[test]
@@ -343,7 +336,7 @@ mod tests {
         let classes = 20_000;
         let none = || Batches {
             classes: vec![vec![0]; classes],
-            cfg: BatchConfig { batch: 2, captions: 1, hard: None },
+            cfg: TextTrainConfig::small(),
             means: vec![None; classes],
         };
         let mut many = none();

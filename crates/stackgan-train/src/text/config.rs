@@ -202,12 +202,14 @@ impl TextTrainConfig {
             }
             error => error.into(),
         })?;
+        let Self { batch, captions_per_picture: captions, lr, decay, image, .. } = self;
         let hard = self.hard_batches.unwrap_or(HardBatches { chance: 0.0, share: 0.0, after: 0 });
-        let decay_fits = match self.decay {
-            TextDecay::PerEpoch { factor } => factor > 0.0 && factor <= 1.0,
-            TextDecay::Linear { from, to } => [from, to].iter().all(|v| (0.0..=1.0).contains(v)),
+        let part = 0.0..=1.0;
+        let decay_fits = match decay {
+            TextDecay::PerEpoch { factor } => *factor > 0.0 && *factor <= 1.0,
+            TextDecay::Linear { from, to } => part.contains(from) && part.contains(to),
         };
-        let image_fits = match &self.image {
+        let image_fits = match image {
             ImageSide::Convolutions { channels } => {
                 (1..=5).contains(&channels.len()) && channels.iter().all(|c| (1..=4096).contains(c))
             }
@@ -216,38 +218,18 @@ impl TextTrainConfig {
             }
         };
         let rules = [
-            ("batch", (2..=4096).contains(&self.batch), "2 to 4096", self.batch.to_string()),
-            (
-                "captions_per_picture",
-                (1..=16).contains(&self.captions_per_picture),
-                "1 to 16",
-                self.captions_per_picture.to_string(),
-            ),
-            ("lr", self.lr > 0.0 && self.lr < 1.0, "above 0, below 1", self.lr.to_string()),
-            (
-                "decay",
-                decay_fits,
-                "fractions of the run and of the rate",
-                format!("{:?}", self.decay),
-            ),
+            ("batch", (2..=4096).contains(batch), "2 to 4096", batch.to_string()),
+            ("captions_per_picture", (1..=16).contains(captions), "1 to 16", captions.to_string()),
+            ("lr", *lr > 0.0 && *lr < 1.0, "above 0, below 1", lr.to_string()),
+            ("decay", decay_fits, "fractions of the run and of the rate", format!("{decay:?}")),
             (
                 "image",
                 image_fits,
                 "one to five widths up to 4096, or 1 to 65536 features of pictures of 32 to 1024 pixels",
-                format!("{:?}", self.image),
+                format!("{image:?}"),
             ),
-            (
-                "hard_batches.chance",
-                (0.0..=1.0).contains(&hard.chance),
-                "0 to 1",
-                hard.chance.to_string(),
-            ),
-            (
-                "hard_batches.share",
-                (0.0..=1.0).contains(&hard.share),
-                "0 to 1",
-                hard.share.to_string(),
-            ),
+            ("hard_batches.chance", part.contains(&hard.chance), "0 to 1", hard.chance.to_string()),
+            ("hard_batches.share", part.contains(&hard.share), "0 to 1", hard.share.to_string()),
         ];
         for (key, fits, expected, found) in rules {
             if !fits {

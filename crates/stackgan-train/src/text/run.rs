@@ -10,7 +10,7 @@ use stackgan_core::text::{CharCnnRnn, CharCnnRnnEncoder, Standardise};
 use stackgan_core::{Params, text::TextEncoder as _};
 use stackgan_kernels::count_non_finite;
 
-use super::batches::{BatchConfig, Batches, Row, not_its_state};
+use super::batches::{Batches, Row, not_its_state};
 use super::optimiser::State;
 use super::{ImageEncoder, ImageInputs, TextSource, TextTrainConfig, TrainedEncoder};
 use crate::{Error, Result};
@@ -74,12 +74,7 @@ fn batches(
     source: &dyn TextSource,
     pictures: &[usize],
 ) -> Result<Batches> {
-    let rules = BatchConfig {
-        batch: config.batch,
-        captions: config.captions_per_picture,
-        hard: config.hard_batches,
-    };
-    let batches = Batches::new(source, pictures, rules)?;
+    let batches = Batches::new(source, pictures, config)?;
     check_captions(config, source, pictures)?;
     Ok(batches)
 }

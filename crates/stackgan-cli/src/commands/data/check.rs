@@ -39,7 +39,7 @@ pub(super) fn run(path: &Path, layout: Layout, form: Form, manner: Manner) -> Re
         false => found.folder(path, layout, manner),
     };
     found.whole = checked.is_ok();
-    if found.is_something() {
+    if found.layout.is_some() || !found.prepared.is_empty() {
         form.show(&found)?;
     }
     checked
@@ -87,11 +87,6 @@ struct Counted {
 }
 
 impl Found {
-    /// Whether there is anything to show.
-    const fn is_something(&self) -> bool {
-        self.layout.is_some() || !self.prepared.is_empty()
-    }
-
     /// Checks a prepared file.
     fn file(&mut self, path: &Path) -> Result<()> {
         self.prepared.push(Summary::of(&check::prepared(path)?));

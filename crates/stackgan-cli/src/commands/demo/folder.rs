@@ -57,7 +57,7 @@ impl<'a> Folder<'a> {
             folder.say_what_is_done();
         }
         folder.notes.sittings += 1;
-        folder.write()?;
+        folder.notes.write(&folder.path)?;
         Ok(folder)
     }
 
@@ -88,7 +88,7 @@ impl<'a> Folder<'a> {
     pub(super) fn done(&mut self, part: Part, what: String, seconds: f64) -> Result<()> {
         if !self.notes.has(part) {
             self.notes.took.push(Took { part, what, seconds });
-            self.write()?;
+            self.notes.write(&self.path)?;
         }
         self.stopper.check_signal(STOPPED)
     }
@@ -99,14 +99,6 @@ impl<'a> Folder<'a> {
     /// When the storage refuses.
     pub(super) fn plan(&mut self, stage: Stage, plan: Plan) -> Result<()> {
         self.notes.plans[usize::from(stage == Stage::Two)] = Some(plan);
-        self.write()
-    }
-
-    /// Writes the notes.
-    ///
-    /// # Errors
-    /// When the storage refuses.
-    pub(super) fn write(&self) -> Result<()> {
         self.notes.write(&self.path)
     }
 }

@@ -72,8 +72,8 @@ fn parts(demo: &mut Folder<'_>) -> Result<()> {
     let scores = score::scored(demo, &model, (&birds.small, &words.encoder))?;
     let sampled = model.stage_info(Stage::Two)?;
     let noise = Scales { z: sampled.sample_z, eps: sampled.sample_eps };
-    let results = pages::Results { sheets: &sheets, scores: &scores, noise };
-    write_file(&demo.at(REPORT), pages::report(demo, &results).as_bytes())?;
+    let page = pages::report(demo, &sheets, &scores, noise);
+    write_file(&demo.at(REPORT), page.as_bytes())?;
     let total = duration(demo.notes.seconds());
     demo.context.manner.say(format!("demo: all done in {total}"));
     show(&scores, &demo.path)?;

@@ -12,18 +12,14 @@ use crate::progress::duration;
 use crate::report::{About, Grids, Page, Series, chart, charts};
 use crate::run::terms;
 
-/// What is in the report besides what lies in the demo's folder.
-pub(super) struct Results<'a> {
-    /// The painted prompts.
-    pub sheets: &'a [Sheet],
-    /// What was measured.
-    pub scores: &'a Scores,
-    /// The scales of z and epsilon with which pictures were painted.
-    pub noise: Scales,
-}
-
-/// Creates the page.
-pub(super) fn report(demo: &Folder<'_>, results: &Results<'_>) -> String {
+/// Creates the page of what lies in the demo's folder, the sheets, and what was measured of pictures
+/// that were painted with these scales.
+pub(super) fn report(
+    demo: &Folder<'_>,
+    sheets: &[Sheet],
+    scores: &Scores,
+    Scales { z, eps }: Scales,
+) -> String {
     let (out, notes) = (&demo.path, &demo.notes);
     let below = format!(
         "Birds drawn by this program, a text encoder and both stages trained from nothing, in {} on {}, seed {}.",
@@ -43,12 +39,12 @@ pub(super) fn report(demo: &Folder<'_>, results: &Results<'_>) -> String {
         "Above, Stage-I: 64x64, enlarged. Below, Stage-II painting over it: 256x256. Each column is one seed, not chosen: \
          seeds 0 to 4.",
     );
-    for sheet in results.sheets {
+    for sheet in sheets {
         page.picture(sheet.prompt, &sheet.png);
     }
 
     page.section("Do the pictures follow the words?");
-    page.table(&results.scores.table);
+    page.table(&scores.table);
     page.text(
         "Agreement: how often the part has the colour that the caption names, counted only where it names one; the judge looks \
          at pixels and knows nothing of the networks. R-precision: how often a picture fits its own caption better \
@@ -56,12 +52,11 @@ pub(super) fn report(demo: &Folder<'_>, results: &Results<'_>) -> String {
          please, so it flatters. One caption a picture, species that no network saw in training. In brackets the 95 % interval \
          (Wilson), and how many were counted.",
     );
-    let Scales { z, eps } = results.noise;
     page.text(&format!(
         "Sampling noise is scaled down (z by {z}, the conditioning's by {eps}): less variety, more faithful pictures. The \
          numbers above are at these scales."
     ));
-    if let Some(scores) = &results.scores.encoder {
+    if let Some(scores) = &scores.encoder {
         page.text(&format!("The text encoder {scores}."));
     }
 

@@ -137,9 +137,9 @@ impl Facts {
         }
     }
 
-    /// Completed share of the run, 0 to 1.
-    pub(super) fn done(&self) -> Option<f64> {
-        self.steps.map(|steps| (self.step as f64 / steps.max(1) as f64).min(1.0))
+    /// Completed share of the run, 0 to 1; 0 if its length is not known.
+    pub(super) fn done(&self) -> f64 {
+        self.steps.map_or(0.0, |steps| (self.step as f64 / steps.max(1) as f64).min(1.0))
     }
 }
 

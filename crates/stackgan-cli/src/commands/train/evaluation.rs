@@ -18,7 +18,7 @@ use stackgan_train::run;
 use stackgan_train::run_dir::RunDir;
 use stackgan_train::run_files::steps_of_sound_model;
 
-use crate::args::{self, Eval, Metric, Part, Reading};
+use crate::args::{self, Eval, Metric, PainterOptions, Part};
 use crate::context::Context;
 use crate::datasets::{ANY_SIZE, there};
 use crate::exit::with_causes;
@@ -90,7 +90,7 @@ impl<'a> Evaluation<'a> {
             features: args.eval_features.clone(),
             judge: args.eval_judge.clone(),
             candidates: args.eval_candidates,
-            reading: Reading { embeddings, ..Reading::default() },
+            painting: PainterOptions { embeddings, ..PainterOptions::default() },
             ..Eval::default()
         }
     }

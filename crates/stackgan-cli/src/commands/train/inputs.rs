@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use stackgan_core::text::{CharCnnRnnEncoder, short_fingerprint};
+use stackgan_core::text::{CharCnnRnnEncoder, TextEncoder, short_fingerprint};
 use stackgan_core::{Model, Stage};
 use stackgan_data::embeddings::Embeddings;
 use stackgan_data::prepared::{Damaged, Prepared};
@@ -123,17 +123,6 @@ impl Inputs {
             }
         }
         let cache = Cache::of(&path, data.path());
-        let inputs = |embeddings, encoder, encoder_source| Self {
-            data: Arc::clone(&data),
-            embeddings: Arc::new(embeddings),
-            encoder,
-            encoder_source,
-            brought: false,
-            pretrained: Pretrained::default(),
-            stage1: None,
-            shown: None,
-        };
-        let (mut small, mut shown) = (None, None);
         if let Text::Encoder(encoder) = &text {
             warn_unread_by(encoder, data.all_captions(), manner);
         }
@@ -145,41 +134,51 @@ impl Inputs {
                 Encoder::CharCnnRnn(_) => brought = true,
             }
         }
-        let inputs = match text {
+        let read = |encoder: &dyn TextEncoder| -> Result<_> {
+            let shown = before.sentences.shown(encoder, manner)?;
+            Ok((encoded_once(encoder, &data, &cache, manner)?, shown))
+        };
+        let mut small = None;
+        let ((embeddings, shown), encoder, encoder_source) = match text {
             Text::Imported(file) => {
                 let file = lasting(&file);
                 let embeddings = imported(&file, &data, manner)?;
                 wanted.embeddings = Some(file); // a resumed run must not take others
                 stay_as_given((config, layers), stage1.as_ref(), manner)?;
-                inputs(embeddings, None, None)
+                ((embeddings, None), None, None)
             }
             Text::Encoder(Encoder::Sentence(encoder, source)) => {
-                shown = before.sentences.shown(encoder.as_ref(), manner)?;
-                inputs(encoded_once(encoder.as_ref(), &data, &cache, manner)?, None, Some(source))
+                (read(encoder.as_ref())?, None, Some(source))
             }
             Text::Encoder(Encoder::CharCnnRnn(encoder)) => {
-                shown = before.sentences.shown(encoder.as_ref(), manner)?;
-                inputs(encoded_once(encoder.as_ref(), &data, &cache, manner)?, Some(*encoder), None)
+                (read(encoder.as_ref())?, Some(*encoder), None)
             }
             Text::Small => {
                 let places = (path.as_path(), &cache);
                 let trained = small_encoder(places, &data, (config, layers), (stopper, manner))?;
                 let encoder = trained.text.unstandardised(&context.device)?;
                 small = Some(trained);
-                shown = before.sentences.shown(&encoder, manner)?;
-                inputs(encoded_once(&encoder, &data, &cache, manner)?, Some(encoder), None)
+                (read(&encoder)?, Some(encoder), None)
             }
         };
         let matcher = matcher(small, wanted, (config, layers), context)?;
-        fit_width(config, layers, inputs.embeddings.dim())?;
+        fit_width(config, layers, embeddings.dim())?;
         if let Some(model) = &stage1 {
-            stage1::belongs(model, inputs.embeddings.encoder())?;
+            stage1::belongs(model, embeddings.encoder())?;
         }
         if let Some(model) = &init {
-            say_other_encoder(model, inputs.embeddings.encoder(), manner);
+            say_other_encoder(model, embeddings.encoder(), manner);
         }
-        let pretrained = Pretrained { matcher, projection };
-        Ok(Self { stage1, brought, pretrained, shown, ..inputs })
+        Ok(Self {
+            data,
+            embeddings: Arc::new(embeddings),
+            encoder,
+            encoder_source,
+            brought,
+            pretrained: Pretrained { matcher, projection },
+            stage1,
+            shown,
+        })
     }
 }
 

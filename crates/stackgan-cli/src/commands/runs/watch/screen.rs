@@ -96,7 +96,7 @@ impl Screen {
     /// Requests the trainer to save and end after the current step.
     fn stop(&mut self) {
         self.asking = false;
-        let file = RunFiles::of(&self.watched.path).stop();
+        let file = RunFiles::of(&self.watched.facts.path).stop();
         self.message = Some(match std::fs::write(&file, "") {
             Ok(()) => "asked to stop: it saves and ends after this step".to_owned(),
             Err(error) => format!("cannot write {}: {error}", file.display()),
@@ -171,7 +171,7 @@ impl Screen {
         let left = facts.seconds_left.filter(|_| facts.state == State::Running);
         let left = left.map_or_else(String::new, |left| format!(", {} left", duration(left)));
         Gauge::default()
-            .ratio(facts.done().unwrap_or(0.0))
+            .ratio(facts.done())
             .gauge_style(Style::new().fg(Color::Blue))
             .label(format!("step {}{of}{left}", facts.step))
     }

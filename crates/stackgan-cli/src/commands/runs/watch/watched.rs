@@ -1,14 +1,14 @@
 //! A run folder that is read while a process may train in it.
 
+use std::path::Path;
+
 use stackgan_train::run_files::RunFiles;
-use std::path::{Path, PathBuf};
 
 use crate::commands::runs::facts::Facts;
 use crate::run::{Terms, terms};
 
 /// A run folder that is read repeatedly.
 pub(super) struct Watched {
-    pub path: PathBuf,
     pub terms: Terms,
     pub facts: Facts,
     length: u64, // of stats.jsonl when it was read
@@ -16,19 +16,19 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn open(path: &Path) -> Self {
+        let length = length(path); // before the values: what comes meanwhile is read next time
         let terms = terms(&RunFiles::of(path).stats());
-        let facts = Facts::with(path, &terms);
-        Self { path: path.to_path_buf(), terms, facts, length: length(path) }
+        Self { facts: Facts::with(path, &terms), terms, length }
     }
 
     /// Updates the facts; the values are read only if there are new ones.
     pub(super) fn refresh(&mut self) {
-        let now = length(&self.path);
+        let (path, now) = (&self.facts.path, length(&self.facts.path));
         if now != self.length {
-            self.terms = terms(&RunFiles::of(&self.path).stats());
+            self.terms = terms(&RunFiles::of(path).stats());
             self.length = now;
         }
-        self.facts = Facts::with(&self.path, &self.terms);
+        self.facts = Facts::with(path, &self.terms);
     }
 
     /// The points of a term.
