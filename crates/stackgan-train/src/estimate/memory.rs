@@ -213,20 +213,23 @@ pub(super) fn image_side(matcher: &Matcher) -> Size {
 pub(super) fn heads(net: &NetConfig, stage: Stage) -> Size {
     let width = WIDTH as u64;
     let mut size = Size::default();
-    for side in Projection::sides(stage) {
-        let mut side = side as u64;
-        if side == 4 {
-            size = size.conv_norm((width, width), 3, 4);
+    let sides = Projection::sides(stage).map(|side| side as u64);
+    let [.., end] = sides;
+    for mut side in sides {
+        if side == end {
+            size = size.conv((width, width), 3).keep(width * end * end, 2);
         }
-        while side > 4 {
+        while side > end {
             side /= 2;
-            size = size.conv_norm((width, width), 4, side);
+            size = size.conv((width, width), 4).keep(width * side * side, 2);
         }
         size = size
             .linear(net.text_dim as u64, width, 1)
-            .keep(2 * width * 16, 2)
-            .conv_norm((2 * width, width), 1, 4)
-            .conv((width, 1), 4);
+            .keep(2 * width * end * end, 2)
+            .conv((2 * width, width), 1)
+            .keep(width * end * end, 2)
+            .conv((width, 1), 4)
+            .keep(end * end / 4, 1);
     }
     size
 }

@@ -1,67 +1,84 @@
-//! A discriminator on maps of a pretrained network: to 4x4, then, with the text, one logit.
+//! A discriminator on maps of a pretrained network: to the side of the deepest maps, then, with the
+//! text, logits of overlapping parts of the picture.
+//!
+//! It has no batch norm. A norm by the statistics of the painted pictures takes from their maps what
+//! all of them have, so that G could cover every picture with the same strokes, and no head would see
+//! them (`docs/experiments.md`).
 
 use candle_core::{Result, Tensor};
 use stackgan_core::Scope;
-use stackgan_core::layers::{Conv, ConvNorm, LEAKY, Linear, Window};
+use stackgan_core::layers::{Conv, LEAKY, Linear, Style, Window};
+use stackgan_core::params::Init;
 use stackgan_core::residual::STYLE;
-use stackgan_kernels::{Maps, Statistics, activate};
+use stackgan_kernels::{Maps, activate};
 
 /// Channels of the mixed maps, and of all layers of a head.
 pub(crate) const WIDTH: usize = 64;
 
-/// A discriminator on maps of [`WIDTH`] channels and a side of 4, 8, 16, 32 or 64. It ends as both
-/// releases' do: the text is tiled over 4x4 maps.
+/// A discriminator on maps of [`WIDTH`] channels. The text is tiled over its last maps, as in both
+/// releases.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
-    encode: Vec<ConvNorm>,
+    encode: Vec<Conv>,
     text_net: Linear,
-    joint: ConvNorm,
+    joint: Conv,
     logit: Conv,
+    end: usize,
 }
 
 impl Head {
-    /// Builds a head on maps of `side` pixels.
-    pub(crate) fn new(side: usize, text_dim: usize, scope: &Scope) -> Result<Self> {
-        let (encode, channels) = (scope.pp("encode"), (WIDTH, WIDTH));
-        let layer = |window, i| ConvNorm::new(channels, window, LEAKY, STYLE, (&encode, 3 * i));
-        let encode = match side {
-            4 => vec![layer(Window::Three, 0)?],
-            // Halved to 4x4.
-            _ => (2..side.ilog2() as usize)
-                .map(|i| layer(Window::Halve, i - 2))
+    /// Builds a head on maps of `side` pixels, which it halves until they have `end`. Both are powers
+    /// of two, of which `end` is not the larger one.
+    pub(crate) fn new((side, end): (usize, usize), text_dim: usize, scope: &Scope) -> Result<Self> {
+        let halvings = (side / end.max(1)).max(1).ilog2() as usize;
+        let of = |i| scope.pp("encode").pp(i);
+        let encode = match halvings {
+            0 => vec![Conv::new(WIDTH, WIDTH, Window::Three, kept(9 * WIDTH), of(0))?],
+            _ => (0..halvings)
+                .map(|i| Conv::new(WIDTH, WIDTH, Window::Halve, kept(16 * WIDTH), of(i)))
                 .collect::<Result<_>>()?,
         };
-        let outlogits = scope.pp("outlogits");
-        let joint = (2 * WIDTH, WIDTH);
+        let text_net = scope.pp("text_net.0");
+        let (joint, logit) = (scope.pp("outlogits.0"), scope.pp("outlogits.2"));
         Ok(Self {
             encode,
-            text_net: Linear::new(text_dim, WIDTH, STYLE, scope.pp("text_net.0"))?,
-            joint: ConvNorm::new(joint, Window::Point, LEAKY, STYLE, (&outlogits, 0))?,
-            logit: Conv::new(WIDTH, 1, Window::Four, STYLE, outlogits.pp(3))?,
+            text_net: Linear::new(text_dim, WIDTH, kept(text_dim), text_net)?,
+            joint: Conv::new(2 * WIDTH, WIDTH, Window::Point, kept(2 * WIDTH), joint)?,
+            logit: Conv::new(WIDTH, 1, Window::Halve, STYLE, logit)?,
+            end,
         })
     }
 
-    /// Maps `(parts n, WIDTH, side, side)` to `(parts n, WIDTH, 4, 4)`. Each of the `parts` is
-    /// normalised with its own statistics.
-    pub(crate) fn encode(&self, maps: &Maps, parts: usize) -> Result<Tensor> {
+    /// Maps `(n, WIDTH, side, side)` to `(n, WIDTH, end, end)`.
+    pub(crate) fn encode(&self, maps: &Maps) -> Result<Tensor> {
         let mut x = maps.clone();
         for layer in &self.encode {
-            x = layer.forward(&x, Statistics::OfBatch { parts })?;
+            x = layer.forward(&x)?.activate(LEAKY)?;
         }
         match x.sizes()? {
-            // Of other pictures there would be several logits each.
-            (_, _, 4, 4) => x.leave(),
+            (_, _, h, w) if (h, w) == (self.end, self.end) => x.leave(),
             found => candle_core::bail!(
-                "a head ends with maps of 4x4, found {found:?}: pictures of the other stage"
+                "a head ends with maps of {0}x{0}, found {found:?}: pictures of the other stage",
+                self.end
             ),
         }
     }
 
-    /// Returns logits `(parts n,)` of encoded pictures with embeddings `(parts n, text_dim)`.
-    pub(crate) fn logits(&self, encoded: &Tensor, text: &Tensor, parts: usize) -> Result<Tensor> {
+    /// Returns logits `(n (end / 2)²,)` of encoded pictures with embeddings `(n, text_dim)`: those of a
+    /// picture lie together.
+    pub(crate) fn logits(&self, encoded: &Tensor, text: &Tensor) -> Result<Tensor> {
         let text = activate(&self.text_net.forward(text)?, LEAKY)?;
         let joined = Maps::enter(encoded)?.append_tiled(&text)?;
-        let x = self.joint.forward(&joined, Statistics::OfBatch { parts })?;
+        let x = self.joint.forward(&joined)?.activate(LEAKY)?;
         self.logit.forward(&x)?.leave()?.flatten_all()
     }
+}
+
+/// Initial weights of layers of `inputs` numbers, after which a `LeakyReLU` leaves numbers as large as
+/// it finds them (He et al. 2015, equation 15).
+fn kept(inputs: usize) -> Style {
+    let slope: f64 = 0.2;
+    let std = (2.0 / ((1.0 + slope * slope) * inputs as f64)).sqrt();
+    let init = Init::Normal { mean: 0.0, std };
+    Style { conv: init, linear: init, ..STYLE }
 }
