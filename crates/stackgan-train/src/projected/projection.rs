@@ -15,8 +15,8 @@ use super::head::WIDTH;
 use crate::Result;
 use crate::text::PictureNetwork;
 
-/// Root mean squares of EfficientNet-Lite0's maps of photographs (measured on flowers, at 256x256, of
-/// the published weights). The mixed maps are divided by them, so that they are as large as the texts.
+/// About the root mean squares of EfficientNet-Lite0's maps (published weights; a batch of Stage-II, most
+/// of it photographs of flowers). The mixed maps are divided by them, so that they are as large as the texts.
 const LARGE: [f64; 4] = [10.0, 9.0, 6.5, 2.3];
 
 /// A 1x1 convolution.
