@@ -56,7 +56,8 @@ pub enum Window {
 
 impl Window {
     /// Returns side, stride and padding.
-    pub(crate) const fn geometry(self) -> (usize, usize, usize) {
+    #[must_use]
+    pub const fn geometry(self) -> (usize, usize, usize) {
         match self {
             Self::Point => (1, 1, 0),
             Self::Three => (3, 1, 1),

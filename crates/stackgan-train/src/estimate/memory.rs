@@ -11,7 +11,7 @@ use crate::config::{TrainConfig, Wrong};
 use crate::guard::Undo;
 use crate::matching::Matcher;
 use crate::pretrained::Pretrained;
-use crate::projected::head::WIDTH;
+use crate::projected::head::{self, WIDTH};
 use crate::projected::{self, Projection};
 use crate::r1::R1;
 use crate::ranges::LARGEST_BATCH;
@@ -213,23 +213,22 @@ pub(super) fn image_side(matcher: &Matcher) -> Size {
 pub(super) fn heads(net: &NetConfig, stage: Stage) -> Size {
     let width = WIDTH as u64;
     let mut size = Size::default();
-    let sides = Projection::sides(stage).map(|side| side as u64);
-    let [.., end] = sides;
-    for mut side in sides {
+    let end = head::end(stage) as u64;
+    let layer = |size: Size, from, k, side| match stage {
+        Stage::One => size.conv_norm((from, width), k, side),
+        Stage::Two => size.conv((from, width), k).keep(width * side * side, 2),
+    };
+    for side in Projection::sides(stage) {
+        let mut side = side as u64;
         if side == end {
-            size = size.conv((width, width), 3).keep(width * end * end, 2);
+            size = layer(size, width, 3, end);
         }
         while side > end {
             side /= 2;
-            size = size.conv((width, width), 4).keep(width * side * side, 2);
+            size = layer(size, width, 4, side);
         }
-        size = size
-            .linear(net.text_dim as u64, width, 1)
-            .keep(2 * width * end * end, 2)
-            .conv((2 * width, width), 1)
-            .keep(width * end * end, 2)
-            .conv((width, 1), 4)
-            .keep(end * end / 4, 1);
+        size = size.linear(net.text_dim as u64, width, 1).keep(2 * width * end * end, 2);
+        size = layer(size, 2 * width, 1, end).conv((width, 1), 4);
     }
     size
 }

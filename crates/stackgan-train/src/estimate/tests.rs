@@ -240,22 +240,18 @@ fn the_penalty_is_counted() {
 #[test]
 fn the_second_discriminator_is_counted() {
     // Pixels of the maps of all layers of the encoders: 16x16, 8x8, 4x4; 8x8, 4x4; 4x4; 4x4, and in Stage-II from 32x32 to 8x8.
-    for (stage, pixels, end) in [(Stage::One, 448, 4), (Stage::Two, 1792, 8)] {
+    for (stage, pixels, last) in [(Stage::One, 448, 16), (Stage::Two, 1792, 64)] {
         let net = NetConfig { text_dim: 24, ..NetConfig::default() };
         let params = Params::fresh(Noise::new(0), "d", &Device::Cpu);
         for (i, side) in Projection::sides(stage).into_iter().enumerate() {
-            Head::new((side, end), net.text_dim, &params.trained().pp(i)).unwrap();
+            Head::new((stage, side), net.text_dim, &params.trained().pp(i)).unwrap();
         }
         let counted = heads(&net, stage);
         let all: usize = params.all().iter().map(|(_, var)| var.elem_count()).sum();
         assert_eq!(counted.weights, params.count() as u64);
         assert_eq!(counted.weights + counted.statistics, all as u64);
-        // Two maps of each layer, and of the texts; the logits.
-        let last = (end * end) as u64;
-        assert_eq!(
-            counted.kept,
-            2 * 64 * pixels + 4 * (2 * (64 + 128 * last + 64 * last) + last / 4)
-        );
+        // Two maps of each layer, and of the texts.
+        assert_eq!(counted.kept, 2 * 64 * pixels + 4 * 2 * (64 + 128 * last + 64 * last));
     }
 }
 

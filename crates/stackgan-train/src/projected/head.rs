@@ -1,59 +1,101 @@
-//! A discriminator on maps of a pretrained network: to the side of the deepest maps, then, with the
-//! text, logits of overlapping parts of the picture.
+//! A discriminator on maps of a pretrained network, which are halved and joined with the text.
 //!
-//! It has no batch norm. A norm by the statistics of the painted pictures takes from their maps what
-//! all of them have, so that G could cover every picture with the same strokes, and no head would see
-//! them (`docs/experiments.md`).
+//! In Stage-I it ends as D does: batch norm, 4x4 maps, one logit. In Stage-II it ends at 8x8, with logits
+//! of 4x4 overlapping parts, and has no batch norm. A norm by the statistics of the painted pictures
+//! takes from their maps what all of them have: G covers every picture with the same strokes, and no
+//! head sees them. Stage-I has few pixels for strokes, and learns shapes sooner with the norm
+//! (`docs/experiments.md`).
 
 use candle_core::{Result, Tensor};
-use stackgan_core::Scope;
-use stackgan_core::layers::{Conv, LEAKY, Linear, Style, Window};
+use stackgan_core::layers::{Conv, ConvNorm, LEAKY, Linear, Style, Window};
 use stackgan_core::params::Init;
 use stackgan_core::residual::STYLE;
-use stackgan_kernels::{Maps, activate};
+use stackgan_core::{Scope, Stage};
+use stackgan_kernels::{Maps, Statistics, activate};
 
 /// Channels of the mixed maps, and of all layers of a head.
 pub(crate) const WIDTH: usize = 64;
 
-/// A discriminator on maps of [`WIDTH`] channels. The text is tiled over its last maps, as in both
-/// releases.
+/// A discriminator on maps of [`WIDTH`] channels and a side of 4, 8, 16 or 32 (Stage-I), or of 8, 16,
+/// 32 or 64 (Stage-II). The text is tiled over its last maps, as in both releases.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
-    encode: Vec<Conv>,
+    encode: Vec<Layer>,
     text_net: Linear,
-    joint: Conv,
+    joint: Layer,
     logit: Conv,
     end: usize,
 }
 
+/// A convolution with a `LeakyReLU`.
+#[derive(Clone, Debug)]
+enum Layer {
+    /// With batch norm between them.
+    Norm(ConvNorm),
+    Bare(Conv),
+}
+
+impl Layer {
+    fn forward(&self, x: &Maps, parts: usize) -> Result<Maps> {
+        match self {
+            Self::Norm(layer) => layer.forward(x, Statistics::OfBatch { parts }),
+            Self::Bare(conv) => conv.forward(x)?.activate(LEAKY),
+        }
+    }
+}
+
+/// The side of the maps at which a stage's heads end.
+pub(crate) const fn end(stage: Stage) -> usize {
+    match stage {
+        Stage::One => 4,
+        Stage::Two => 8,
+    }
+}
+
 impl Head {
-    /// Builds a head on maps of `side` pixels, which it halves until they have `end`. Both are powers
-    /// of two, of which `end` is not the larger one.
-    pub(crate) fn new((side, end): (usize, usize), text_dim: usize, scope: &Scope) -> Result<Self> {
-        let halvings = (side / end.max(1)).max(1).ilog2() as usize;
-        let of = |i| scope.pp("encode").pp(i);
-        let encode = match halvings {
-            0 => vec![Conv::new(WIDTH, WIDTH, Window::Three, kept(9 * WIDTH), of(0))?],
-            _ => (0..halvings)
-                .map(|i| Conv::new(WIDTH, WIDTH, Window::Halve, kept(16 * WIDTH), of(i)))
+    /// Builds a stage's head on maps of `side` pixels.
+    pub(crate) fn new(
+        (stage, side): (Stage, usize),
+        text_dim: usize,
+        scope: &Scope,
+    ) -> Result<Self> {
+        let layer = |input, window: Window, (scope, i): (&Scope, usize)| match stage {
+            Stage::One => {
+                let channels = (input, WIDTH);
+                Ok(Layer::Norm(ConvNorm::new(channels, window, LEAKY, STYLE, (scope, i))?))
+            }
+            Stage::Two => {
+                let (k, ..) = window.geometry();
+                let style = kept(input * k * k);
+                Ok(Layer::Bare(Conv::new(input, WIDTH, window, style, scope.pp(i))?))
+            }
+        };
+        let (encode, outlogits) = (scope.pp("encode"), scope.pp("outlogits"));
+        let encode = match (side / end(stage)).max(1).ilog2() as usize {
+            0 => vec![layer(WIDTH, Window::Three, (&encode, 0))?],
+            halvings => (0..halvings)
+                .map(|i| layer(WIDTH, Window::Halve, (&encode, 3 * i)))
                 .collect::<Result<_>>()?,
         };
-        let text_net = scope.pp("text_net.0");
-        let (joint, logit) = (scope.pp("outlogits.0"), scope.pp("outlogits.2"));
+        let (texts, last) = match stage {
+            Stage::One => (STYLE, Window::Four),
+            Stage::Two => (kept(text_dim), Window::Halve),
+        };
         Ok(Self {
             encode,
-            text_net: Linear::new(text_dim, WIDTH, kept(text_dim), text_net)?,
-            joint: Conv::new(2 * WIDTH, WIDTH, Window::Point, kept(2 * WIDTH), joint)?,
-            logit: Conv::new(WIDTH, 1, Window::Halve, STYLE, logit)?,
-            end,
+            text_net: Linear::new(text_dim, WIDTH, texts, scope.pp("text_net.0"))?,
+            joint: layer(2 * WIDTH, Window::Point, (&outlogits, 0))?,
+            logit: Conv::new(WIDTH, 1, last, STYLE, outlogits.pp(3))?,
+            end: end(stage),
         })
     }
 
-    /// Maps `(n, WIDTH, side, side)` to `(n, WIDTH, end, end)`.
-    pub(crate) fn encode(&self, maps: &Maps) -> Result<Tensor> {
+    /// Maps `(parts n, WIDTH, side, side)` to `(parts n, WIDTH, end, end)`. Batch norm takes each of
+    /// the `parts` by its own statistics.
+    pub(crate) fn encode(&self, maps: &Maps, parts: usize) -> Result<Tensor> {
         let mut x = maps.clone();
         for layer in &self.encode {
-            x = layer.forward(&x)?.activate(LEAKY)?;
+            x = layer.forward(&x, parts)?;
         }
         match x.sizes()? {
             (_, _, h, w) if (h, w) == (self.end, self.end) => x.leave(),
@@ -64,12 +106,11 @@ impl Head {
         }
     }
 
-    /// Returns logits `(n (end / 2)²,)` of encoded pictures with embeddings `(n, text_dim)`: those of a
-    /// picture lie together.
-    pub(crate) fn logits(&self, encoded: &Tensor, text: &Tensor) -> Result<Tensor> {
+    /// Returns logits `(parts n,)`, in Stage-II `(parts n 16,)`, of encoded pictures with embeddings
+    /// `(parts n, text_dim)`. Those of a picture lie together.
+    pub(crate) fn logits(&self, encoded: &Tensor, text: &Tensor, parts: usize) -> Result<Tensor> {
         let text = activate(&self.text_net.forward(text)?, LEAKY)?;
-        let joined = Maps::enter(encoded)?.append_tiled(&text)?;
-        let x = self.joint.forward(&joined)?.activate(LEAKY)?;
+        let x = self.joint.forward(&Maps::enter(encoded)?.append_tiled(&text)?, parts)?;
         self.logit.forward(&x)?.leave()?.flatten_all()
     }
 }
@@ -77,8 +118,8 @@ impl Head {
 /// Initial weights of layers of `inputs` numbers, after which a `LeakyReLU` leaves numbers as large as
 /// it finds them (He et al. 2015, equation 15).
 fn kept(inputs: usize) -> Style {
-    let slope: f64 = 0.2;
-    let std = (2.0 / ((1.0 + slope * slope) * inputs as f64)).sqrt();
+    const SLOPE: f64 = 0.2; // of LEAKY
+    let std = (2.0 / ((1.0 + SLOPE * SLOPE) * inputs as f64)).sqrt();
     let init = Init::Normal { mean: 0.0, std };
     Style { conv: init, linear: init, ..STYLE }
 }

@@ -3,8 +3,8 @@
 //!
 //! Source: Projected GANs (Sauer et al., `NeurIPS` 2021), section 3: the network and the weights that
 //! mix the channels of its maps stay as they are, and only the heads learn. Differs from it: the
-//! heads also judge whether the text fits, as StackGAN's D does, and have no batch norm; maps are mixed
-//! across channels, not across scales; and the losses are those of the recipe.
+//! heads also judge whether the text fits, as StackGAN's D does, and have no batch norm in Stage-II;
+//! maps are mixed across channels, not across scales; and the losses are those of the recipe.
 //!
 //! D has to find out from few pictures what a bird is; the network knows. It saw photographs of a
 //! thousand kinds of things with their names, so this is for photographs.
@@ -75,10 +75,9 @@ impl Projected {
         d: &Params,
     ) -> Result<Self> {
         let heads = |scope: Scope| -> Result<Vec<Head>> {
-            let sides = Projection::sides(stage);
-            let [.., end] = sides;
-            let head = |(i, side)| Head::new((side, end), text_dim, &scope.pp(PREFIX).pp(i));
-            sides.into_iter().enumerate().map(head).collect()
+            let sides = Projection::sides(stage).into_iter().enumerate();
+            let head = |(i, side)| Head::new((stage, side), text_dim, &scope.pp(PREFIX).pp(i));
+            sides.map(head).collect()
         };
         let (trained, frozen) = (heads(d.trained())?, heads(d.frozen())?);
         Ok(Self { projection, trained, frozen })
@@ -116,12 +115,12 @@ impl Projected {
         }
         let maps = self.projection.maps(&Tensor::cat(&pictures, 0)?)?;
         let of_head = |(head, maps): (&Head, _)| -> Result<Tensor> {
-            let encoded = head.encode(maps)?.chunk(pictures.len(), 0)?;
+            let encoded = head.encode(maps, pictures.len())?.chunk(pictures.len(), 0)?;
             let seen: Vec<&Tensor> =
                 pairs.iter().filter_map(|pairs| encoded.get(pairs.pictures)).collect();
             let texts: Vec<&Tensor> = pairs.iter().map(|pairs| pairs.text).collect();
             let (seen, texts) = (Tensor::cat(&seen, 0)?, Tensor::cat(&texts, 0)?);
-            let logits = head.logits(&seen, &texts)?.chunk(pairs.len(), 0)?;
+            let logits = head.logits(&seen, &texts, pairs.len())?.chunk(pairs.len(), 0)?;
             let losses = logits.iter().zip(&pairs);
             let losses = losses.map(|(logits, pairs)| bce_with_logits(logits, pairs.label));
             match losses.collect::<Result<Vec<_>>>()?.split_first() {
@@ -141,7 +140,7 @@ impl Projected {
     pub fn of_g(&self, painted: &Tensor, text: &Tensor) -> crate::Result<Tensor> {
         let maps = self.projection.maps(painted)?;
         let loss = |(head, maps): (&Head, _)| {
-            bce_with_logits(&head.logits(&head.encode(maps)?, text)?, 1.0)
+            bce_with_logits(&head.logits(&head.encode(maps, 1)?, text, 1)?, 1.0)
         };
         let losses: Vec<Tensor> = self.frozen.iter().zip(&maps).map(loss).collect::<Result<_>>()?;
         Ok(mean(&losses)?)

@@ -82,12 +82,14 @@ fn its_gradient_in_the_pictures_equals_differences() {
 /// pair is one that only its own part of the loss shows.
 #[test]
 fn heads_learn_pictures_and_texts() {
-    let fake = Noise::new(9).normal(Stream::Test, 0, 0, 4 * 3 * 64 * 64);
-    let fake = Tensor::from_vec(fake, (4, 3, 64, 64), &Device::Cpu).unwrap();
-    let batch = batch(64);
-    let wrong = batch.wrong.as_ref().unwrap();
-    for by in [Wrong::Pictures(wrong), Wrong::Texts] {
-        let (d, heads) = heads(Stage::One);
+    for (stage, texts) in [(Stage::One, false), (Stage::One, true), (Stage::Two, false)] {
+        let side = stage.side();
+        let fake = Noise::new(9).normal(Stream::Test, 0, 0, 4 * 3 * side * side);
+        let fake = Tensor::from_vec(fake, (4, 3, side, side), &Device::Cpu).unwrap();
+        let batch = batch(side);
+        let wrong = batch.wrong.as_ref().unwrap();
+        let by = if texts { Wrong::Texts } else { Wrong::Pictures(wrong) };
+        let (d, heads) = heads(stage);
         let mut adam = Adam::new(&d, settings(Stage::One, Recipe::Residual).betas()).unwrap();
         let shown = Pictures { real: &batch.real, wrong: by, fake: &fake };
         let before = number(&heads.of_d(shown, &batch, 1.0).unwrap());
