@@ -16,7 +16,8 @@ use crate::Result;
 use crate::text::PictureNetwork;
 
 /// About the root mean squares of EfficientNet-Lite0's maps (published weights; a batch of Stage-II, most
-/// of it photographs of flowers). The mixed maps are divided by them, so that they are as large as the texts.
+/// of it photographs of flowers). Stage-II's mixed maps are divided by them, so that they are as large as
+/// the texts: its heads have no norm.
 const LARGE: [f64; 4] = [10.0, 9.0, 6.5, 2.3];
 
 /// A 1x1 convolution.
@@ -30,8 +31,8 @@ pub struct Projection {
     net: EfficientNetLite0,
     /// From Stage-I's side to the network's.
     enlarge: Resample,
-    /// `(WIDTH, channels, 1, 1)` for each scale.
-    mixes: Vec<Tensor>,
+    /// `(WIDTH, channels, 1, 1)` for each scale, of Stage-I and of Stage-II.
+    mixes: [Vec<Tensor>; 2],
     /// `(WIDTH)`: the convolutions have no bias.
     zeros: Tensor,
 }
@@ -56,19 +57,21 @@ impl Projection {
         device: &Device,
     ) -> Result<Self> {
         let params = Params::fresh(Noise::new(0), "projection", device);
-        let mix = |(i, (&channels, large)): (usize, (&usize, f64))| {
-            let std = 1.0 / (large * (channels as f64).sqrt());
+        let mix = |(i, &channels): (usize, &usize)| {
+            let std = 1.0 / (channels as f64).sqrt();
             let shape = (WIDTH, channels, 1, 1);
             params.frozen().pp("mix").weight(&i.to_string(), shape, Init::Normal { mean: 0.0, std })
         };
-        let mixes =
-            SCALES.iter().zip(LARGE).enumerate().map(mix).collect::<candle_core::Result<_>>()?;
+        let mixes: Vec<Tensor> =
+            SCALES.iter().enumerate().map(mix).collect::<candle_core::Result<_>>()?;
+        let even = mixes.iter().zip(LARGE).map(|(mix, large)| mix / large);
+        let even = even.collect::<candle_core::Result<_>>()?;
         Ok(Self {
             name: name.to_owned(),
             net: EfficientNetLite0::new(&tensors, device)?,
             tensors,
             enlarge: Resample::new((Stage::One.side(), 1), side(Stage::One), device)?,
-            mixes,
+            mixes: [mixes, even],
             zeros: Tensor::zeros(WIDTH, candle_core::DType::F32, device)?,
         })
     }
@@ -92,16 +95,17 @@ impl Projection {
     /// pictures `(n, 3, 64, 64)` or `(n, 3, 256, 256)` in [-1, 1], with the gradient of the
     /// pictures.
     pub(crate) fn maps(&self, pictures: &Tensor) -> Result<Vec<Maps>> {
-        let scales = if pictures.dim(3)? == Stage::One.side() {
-            self.net.scales(&self.enlarge.apply(pictures)?)?
+        let [as_they_are, even] = &self.mixes;
+        let (scales, mixes) = if pictures.dim(3)? == Stage::One.side() {
+            (self.net.scales(&self.enlarge.apply(pictures)?)?, as_they_are)
         } else {
-            self.net.scales(pictures)?
+            (self.net.scales(pictures)?, even)
         };
         let mixed = |(maps, mix): (&Maps, &Tensor)| {
             let (low, high) = (f32::NEG_INFINITY, f32::INFINITY);
             Ok(maps.conv_clamp(mix, POINT, Clamp { bias: &self.zeros, low, high })?)
         };
-        scales.iter().zip(&self.mixes).map(mixed).collect()
+        scales.iter().zip(mixes).map(mixed).collect()
     }
 }
 
