@@ -21,8 +21,7 @@ pub(crate) struct Demo {
     /// The folder to write, or to go on in
     #[arg(long, alias = "output", default_value = "demo", value_name = "DIR")]
     pub out: PathBuf,
-    /// The random seed; default: 0, or as it began
+    /// The random seed, below 2^63 as in the settings of a run; default: 0, or as it began
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 63))]
-    // as in TOML
     pub seed: Option<u64>,
 }

@@ -1,10 +1,10 @@
 //! A discriminator on maps of a pretrained network, which are halved and joined with the text.
 //!
 //! In Stage-I it ends as D does: batch norm, 4x4 maps, one logit. In Stage-II it ends at 8x8, with logits
-//! of 4x4 overlapping parts, and has no batch norm. A norm by the statistics of the painted pictures
-//! takes from their maps what all of them have: G covers every picture with the same strokes, and no
-//! head sees them. Stage-I has few pixels for strokes, and learns shapes sooner with the norm
-//! (`docs/experiments.md`).
+//! of 4x4 overlapping parts, and has no batch norm. With it, G covered every picture with the same
+//! strokes; the likely reason is that a norm by the statistics of the painted pictures takes from their
+//! maps the means that all of them share. Stage-I learnt shapes sooner with the norm
+//! (`docs/experiments.md`: one seed each, by eye).
 
 use candle_core::{Result, Tensor};
 use stackgan_core::layers::{Conv, ConvNorm, LEAKY, Linear, Style, Window};
